@@ -1,0 +1,126 @@
+"""The one exception tree of the product, and the exit code of each class.
+
+    Failure                       the product refuses or gives up; never a bug in itself
+    ├── ConfigFailure       10    the TrainJob, or the config it renders to, is wrong
+    ├── DataFailure         11    lists, labels or videos are missing, wrong or broken
+    ├── StorageFailure      12    storage refuses, is unreachable, or does not hold what it should
+    ├── PortFailure         13    the leased port is held by something else; take another
+    ├── IdentityFailure     14    a process of another job came to this job's rendezvous
+    ├── MemoryFailure       15    host or device memory ran out
+    ├── CollectiveFailure   16    ranks lost each other: a timeout, or a peer that died
+    ├── Interrupted         17    told to stop (SIGINT, SIGTERM); a checkpoint was left
+    ├── DiskFailure         18    no space left for checkpoints or data
+    └── DeviceFailure       19    the GPUs asked for are not there, or held by another run
+
+An exit code is how a process tells the class to whoever started it: torchrun to the launcher, the pod to the
+controller. Codes 0 (succeeded), 1 (unknown) and 2 (wrong command line) keep their usual meaning.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Failure(Exception):
+    """Something the user can act on.
+
+    Args:
+        where: the field or file that is wrong, such as ``spec.model.config`` or ``train.txt:12``.
+        found: what was found there.
+        accepted: what would have been accepted, if that can be said.
+        do: what to do about it, if that is not plain from the rest.
+    """
+
+    name: ClassVar[str] = "Unknown"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, where: str, found: str, *, accepted: str = "", do: str = "") -> None:
+        self.where, self.found, self.accepted, self.do = where, found, accepted, do
+        super().__init__(where, found)
+
+    def __str__(self) -> str:
+        sentence = f"{self.where}: {self.found}"
+        if self.accepted:
+            sentence += f"; accepted: {self.accepted}"
+        if self.do:
+            sentence += f". {self.do}"
+        return sentence
+
+
+class ConfigFailure(Failure):
+    """The TrainJob, or the config it renders to, is wrong."""
+
+    name, exit_code = "Config", 10
+
+
+class DataFailure(Failure):
+    """Lists, labels or videos are missing, wrong or broken."""
+
+    name, exit_code = "Data", 11
+
+
+class StorageFailure(Failure):
+    """Storage refuses, cannot be reached, or does not hold what it should."""
+
+    name, exit_code = "Storage", 12
+
+
+class PortFailure(Failure):
+    """The leased port is held by a process that knows nothing of leases."""
+
+    name, exit_code = "Port", 13
+
+
+class IdentityFailure(Failure):
+    """A process of another job came to this job's rendezvous, or this one went to another's."""
+
+    name, exit_code = "Identity", 14
+
+
+class MemoryFailure(Failure):
+    """Host or device memory ran out."""
+
+    name, exit_code = "OutOfMemory", 15
+
+
+class CollectiveFailure(Failure):
+    """Ranks lost each other."""
+
+    name, exit_code = "Collective", 16
+
+
+class Interrupted(Failure):
+    """The run was told to stop, and left a checkpoint if it had begun to train."""
+
+    name, exit_code = "Interrupted", 17
+
+
+class DiskFailure(Failure):
+    """No space is left for data or checkpoints."""
+
+    name, exit_code = "Disk", 18
+
+
+class DeviceFailure(Failure):
+    """The GPUs asked for are not there, or another run holds them."""
+
+    name, exit_code = "Device", 19
+
+
+FAILURES: tuple[type[Failure], ...] = (
+    ConfigFailure,
+    DataFailure,
+    StorageFailure,
+    PortFailure,
+    IdentityFailure,
+    MemoryFailure,
+    CollectiveFailure,
+    Interrupted,
+    DiskFailure,
+    DeviceFailure,
+)
+
+
+def failure_class(exit_code: int) -> type[Failure]:
+    """The class that an exit code stands for; ``Failure`` itself for any other code."""
+    return next((kind for kind in FAILURES if kind.exit_code == exit_code), Failure)

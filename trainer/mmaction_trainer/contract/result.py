@@ -1,0 +1,48 @@
+"""``result.json``: how an attempt ended. On a cluster its summary is the pod's termination message."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from .document import Document
+from .errors import Failure
+from .run import Protocol
+
+
+class FailureReport(Document):
+    """A failure as it crosses a process boundary."""
+
+    failure: str
+    exit_code: int
+    where: str
+    message: str
+
+    @classmethod
+    def of(cls, failure: Failure) -> Self:
+        """The report of a failure."""
+        return cls(failure=failure.name, exit_code=failure.exit_code, where=failure.where, message=str(failure))
+
+
+class Score(Document):
+    """Accuracies as fractions from 0 to 1, with the protocol that they were measured by and how many videos."""
+
+    protocol: Protocol
+    top1: float
+    top5: float
+    mean_class: float | None = None
+    videos: int | None = None
+    epoch: int | None = None
+
+
+class Result(Document):
+    """How an attempt ended."""
+
+    outcome: Literal["Succeeded", "Failed"]
+    results_uri: str
+    port: int
+    world_size: int
+    val: Score | None = None
+    test: Score | None = None
+    checkpoint: str | None = None
+    manifest_sha256: str | None = None
+    error: FailureReport | None = None

@@ -1,0 +1,113 @@
+"""``run.json``: everything one attempt of a job is told, beside its ``config.py``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .document import Document
+
+# Where things lie in a run directory. The rendered config names them relative to it, so one config runs anywhere.
+CONFIG = "config.py"
+RUN = "run.json"
+PROGRESS = "progress.json"
+RESULT = "result.json"
+METRICS = "metrics.jsonl"
+LISTS = {"train": "data/train.txt", "val": "data/val.txt", "test": "data/test.txt"}
+CLASSES = "data/classes.txt"
+VIDEOS = "data/videos"
+PRETRAINED = "pretrained"
+WORK = "work"
+LOGS = "logs"
+TEST = "test"
+
+
+class JobIdentity(Document):
+    """Which job, and which try of it. No two attempts in the world share one."""
+
+    namespace: str
+    name: str
+    uid: str
+    attempt: int = 1
+
+    @property
+    def rendezvous_id(self) -> str:
+        """torchrun's ``--rdzv-id``: as unique as the attempt itself."""
+        return f"{self.uid}-{self.attempt}"
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name} (uid {self.uid}, attempt {self.attempt})"
+
+
+class World(Document):
+    """The processes of an attempt: ``nodes`` x ``processes_per_node`` ranks on one kind of device."""
+
+    nodes: int = 1
+    processes_per_node: int = 1
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    @property
+    def size(self) -> int:
+        """Number of ranks."""
+        return self.nodes * self.processes_per_node
+
+
+class Rendezvous(Document):
+    """Where the ranks meet: the first node's address and the port leased for this attempt."""
+
+    host: str = "127.0.0.1"
+    port: int
+
+
+class DataSource(Document):
+    """Where videos and labels come from, and what the config expects of them."""
+
+    uri: str
+    format: Literal["ucf101", "list", "folders", "csv"]
+    split: int = 1
+    num_classes: int
+    train: str | None = None
+    val: str | None = None
+    test: str | None = None
+    videos: str | None = None
+    media: Literal["videos", "frames"] = "videos"
+
+
+class Weights(Document):
+    """A checkpoint to start from.
+
+    ``name`` is its file name under ``pretrained/`` in the run directory; ``sha256_prefix`` the leading hex digits of
+    its digest where the publisher states them.
+    """
+
+    uri: str
+    name: str
+    sha256_prefix: str | None = None
+
+
+class Protocol(Document):
+    """How a video becomes views when it is scored; numbers of two protocols cannot be compared."""
+
+    clips: int
+    crops: int
+    short_side: int | None = None
+    crop_size: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.clips}x{self.crops}"
+
+
+class Run(Document):
+    """One attempt of one job."""
+
+    version: Literal["v1"] = "v1"
+    job: JobIdentity
+    world: World
+    rendezvous: Rendezvous
+    data: DataSource
+    pretrained: Weights | None = None
+    results_uri: str
+    config_sha256: str
+    epochs: int
+    effective_lr: float
+    val_protocol: Protocol
+    test_protocol: Protocol
