@@ -18,7 +18,8 @@ VIDEOS = "data/videos"
 PRETRAINED = "pretrained"
 WORK = "work"
 LOGS = "logs"
-TEST = "test"
+FAILURES = "failures"
+STOP = "stop"
 
 
 class JobIdentity(Document):

@@ -1,0 +1,58 @@
+# Every target works as the only command: it sets up what it needs, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url pyproject.toml
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: setup
+setup: $(VENV)/ready ## install everything, from the lock, into .venv
+
+$(VENV)/ready: requirements/bootstrap.lock requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.lock
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: demo
+demo: setup ## train three models at once on real clips, on CPU
+	$(BIN)/python -m examples.demo
+
+.PHONY: test
+test: check ## all checks and tests
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: setup ## style, types, import rules, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy operator trainer
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/crd.py --check
+
+.PHONY: format
+format: setup ## rewrite the code in the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: generate
+generate: setup ## write the CRD and the field reference from the models
+	$(BIN)/python scripts/crd.py
+
+.PHONY: zoo
+zoo: setup ## write the snapshot of MMAction2's configs
+	$(BIN)/python scripts/zoo.py
+
+.PHONY: lock
+lock: setup ## resolve the dependencies anew, hashes only
+	$(LOCK) --extra operator --output-file requirements/operator.lock
+	$(LOCK) --extra trainer --output-file requirements/trainer.lock
+	$(LOCK) --all-extras --output-file requirements/dev.lock
+
+.PHONY: clean
+clean: ## remove what the targets wrote, the environment included
+	rm -rf $(VENV) .demo build dist

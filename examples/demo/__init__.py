@@ -1,0 +1,1 @@
+"""Three models trained at once on real clips, on CPU, in a few minutes: ``make demo``."""

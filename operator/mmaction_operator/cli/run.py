@@ -1,0 +1,66 @@
+"""``trainjob run``: the job file on this machine."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmaction_operator import api, local
+from mmaction_operator.local.paths import resolve
+from mmaction_operator.local.run import Settings
+from mmaction_operator.ports import LeaseFolder, PortRange
+from mmaction_operator.render import render
+from mmaction_trainer.contract.errors import failure_class
+from mmaction_trainer.contract.result import Result, Score
+
+from .jobs import JobFile
+from .terminal import errors, output, watching
+
+
+def run(
+    file: JobFile,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for GPUs that other runs hold; else refuse.")] = False,
+    ports: Annotated[
+        str, typer.Option(envvar="TRAINJOB_PORTS", help="Ports that runs of this machine may lease.")
+    ] = "20000-29399",
+    grace: Annotated[float, typer.Option(min=0, help="Seconds that ranks have to stop after Ctrl-C.")] = 60.0,
+) -> None:
+    """Train on this machine: lease a port and GPUs, run torchrun, test, and leave the results in storage."""
+    job = resolve(api.read(file), file.resolve().parent)
+    rendered = render(job)
+    for warning in rendered.warnings:
+        errors.print(f"warning: {warning}", style="yellow", markup=False)
+    settings = Settings(state=_state(), leases=LeaseFolder(), ports=PortRange.parse(ports), wait=wait, grace=grace)
+    with watching(job.metadata.name) as watcher:
+        ended = local.run.run(job, rendered, str(uuid.uuid4()), settings, watcher)
+    _tell(ended.result, ended.folder)
+
+
+def _state() -> Path:
+    """``$TRAINJOB_STATE``, else ``mmaction-operator/runs`` in the user's state folder."""
+    if folder := os.environ.get("TRAINJOB_STATE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state")) / "mmaction-operator" / "runs"
+
+
+def _tell(result: Result, folder: Path) -> None:
+    """Say how the run ended; a failure exits with its own code."""
+    if result.error is None:
+        for name, score in (("val", result.val), ("test", result.test)):
+            if score:
+                output.print(_line(name, score))
+        output.print(f"results: {result.results_uri}", markup=False, soft_wrap=True)
+        return
+    kind = failure_class(result.error.exit_code)
+    errors.print(f"{kind.name}: {result.error.message}", style="red", markup=False, soft_wrap=True)
+    errors.print(f"logs and checkpoints: {folder}", markup=False, soft_wrap=True)
+    raise typer.Exit(result.error.exit_code)
+
+
+def _line(name: str, score: Score) -> str:
+    epoch = f", epoch {score.epoch}" if score.epoch else ""
+    return f"{name:4} top-1 {score.top1:.4f}  top-5 {score.top5:.4f}  ({score.protocol} views{epoch})"

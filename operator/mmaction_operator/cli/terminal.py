@@ -1,0 +1,80 @@
+"""What a run looks like: a live line on a terminal, plain lines in a file or a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from mmaction_operator.local.run import Watcher
+from mmaction_trainer.contract.progress import Progress
+
+output = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def watching(title: str) -> Iterator[Watcher]:
+    """A watcher for the terminal at hand."""
+    if not output.is_terminal:
+        yield Watcher(say=lambda text: _print(f"{title}: {text}"), show=_Lines(title).show)
+        return
+    with Live(console=output, refresh_per_second=4, transient=True) as live:
+        yield Watcher(say=lambda text: _print(text), show=lambda progress: live.update(picture(title, progress)))
+
+
+def picture(title: str, progress: Progress) -> Table:
+    """Progress as one line with a bar."""
+    grid = Table.grid(padding=(0, 1))
+    done, total = progress.iteration or 0, progress.iterations or 0
+    cells = [title, progress.stage, ProgressBar(total=total or None, completed=done, width=24, pulse=not total)]
+    grid.add_row(*cells, f"{done}/{total}" if total else progress.message, words(progress))
+    return grid
+
+
+def words(progress: Progress) -> str:
+    """The numbers of a progress in words."""
+    parts = []
+    if progress.epoch and progress.epochs:
+        parts.append(f"epoch {progress.epoch}/{progress.epochs}")
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.3f}")
+    if progress.top1 is not None:
+        parts.append(f"top-1 {progress.top1:.3f}")
+    if progress.best:
+        parts.append(f"best {progress.best.top1:.3f} (epoch {progress.best.epoch})")
+    if progress.eta_seconds is not None and progress.stage == "Training":
+        parts.append(f"{duration(progress.eta_seconds)} left")
+    return "  ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45s, 12m30s, 3h05m."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+class _Lines:
+    """A line for each stage and each epoch, for output that is read later."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.seen: tuple[str, int | None, float | None] | None = None
+
+    def show(self, progress: Progress) -> None:
+        now = (progress.stage, progress.epoch, progress.top1)
+        if now != self.seen:
+            self.seen = now
+            _print(f"{self.title}: {progress.stage} {words(progress)}".rstrip())
+
+
+def _print(text: str) -> None:
+    output.print(text, markup=False, soft_wrap=True)

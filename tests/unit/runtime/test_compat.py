@@ -1,0 +1,69 @@
+"""Each entry of the compatibility module is needed, and does what it says."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmaction_trainer.runtime import compat
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_mmaction_models_import_with_it_and_not_without() -> None:
+    assert "localizers.drn" in python("import mmaction.models").stderr
+    done = python("from mmaction_trainer.runtime import compat; import mmaction.models")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def history() -> object:
+    compat.apply()
+    from mmengine.logging import HistoryBuffer
+
+    return HistoryBuffer([1.0, 2.0], [1, 1])
+
+
+def test_a_checkpoint_with_mmengines_history_loads_with_weights_only(tmp_path: Path, history: object) -> None:
+    torch.save({"message_hub": {"loss": history}}, tmp_path / "epoch_1.pth")
+    loaded = torch.load(tmp_path / "epoch_1.pth", weights_only=True)
+    assert loaded["message_hub"]["loss"].mean() == 1.5
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (getattr, (subprocess, "run"))
+
+
+class Sly:
+    def __reduce__(self) -> tuple[object, ...]:
+        from mmengine.logging import HistoryBuffer
+
+        return (getattr, (HistoryBuffer, "__init__"))
+
+
+@pytest.mark.parametrize("payload", [Hostile(), Sly()])
+def test_getattr_in_a_checkpoint_reaches_nothing_but_statistics(tmp_path: Path, payload: object) -> None:
+    compat.apply()
+    torch.save({"payload": payload}, tmp_path / "hostile.pth")
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / "hostile.pth", weights_only=True)
+
+
+def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path) -> None:
+    compat.apply()
+    from mmengine.fileio import LocalBackend
+
+    path = tmp_path / "best.pth"
+    LocalBackend().put(b"old", str(path))
+    with pytest.raises(TypeError):
+        LocalBackend().put("not bytes", str(path))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

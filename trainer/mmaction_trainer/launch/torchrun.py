@@ -1,0 +1,141 @@
+"""The ranks of this node: one torchrun, and what became of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.errors import CollectiveFailure, Failure, MemoryFailure, PortFailure, failure_class
+from mmaction_trainer.contract.result import FailureReport
+from mmaction_trainer.contract.run import Run
+
+KILLED = re.compile(r"exitcode\s*:\s*-9\b")
+PORT_TAKEN = re.compile(r"EADDRINUSE|Address already in use")
+
+
+def command(run: Run, node_rank: int) -> list[str]:
+    """torchrun's command line: static rendezvous on the leased port, which also serves the ranks' store.
+
+    One port, ranks in the order of the nodes, and a rendezvous id that no other attempt has. torchrun restarts
+    nothing itself: an attempt is the unit that is tried again.
+    """
+    return [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        f"--nnodes={run.world.nodes}",
+        f"--nproc-per-node={run.world.processes_per_node}",
+        f"--node-rank={node_rank}",
+        "--rdzv-backend=static",
+        f"--rdzv-id={run.job.rendezvous_id}",
+        f"--master-addr={run.rendezvous.host}",
+        f"--master-port={run.rendezvous.port}",
+        "--max-restarts=0",
+        f"--log-dir={layout.LOGS}",
+        "--tee=3",
+        "-m",
+        "mmaction_trainer.runtime.worker",
+    ]
+
+
+def environment(run: Run) -> dict[str, str]:
+    """The ranks' environment: this one, with CPU threads shared among the processes of the node."""
+    threads = max(1, len(os.sched_getaffinity(0)) // run.world.processes_per_node)
+    return {"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def train(
+    run: Run, run_dir: Path, node_rank: int, *, grace: float, stopping: Callable[[], bool], lease_fds: tuple[int, ...]
+) -> None:
+    """Run torchrun to its end.
+
+    Args:
+        run: what this attempt was told.
+        run_dir: the working directory of every rank.
+        node_rank: which node this is, from 0.
+        grace: seconds that ranks have to stop by themselves once ``stopping`` says so.
+        stopping: whether the run was asked to stop.
+        lease_fds: file descriptors of leases that the ranks keep alive.
+
+    Raises:
+        Failure: of the class of the rank that failed first.
+    """
+    output = run_dir / layout.LOGS / f"torchrun-node-{node_rank}.log"
+    output.parent.mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        command(run, node_rank),
+        cwd=run_dir,
+        env=environment(run),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=lease_fds,
+        start_new_session=True,
+    )
+    copier = copy_output(process, output)
+    try:
+        watch(process, grace=grace, stopping=stopping)
+    finally:
+        end(process)
+        copier.wait()
+    if process.returncode:
+        raise cause(run_dir / layout.FAILURES, output.read_text(errors="replace"))
+
+
+def copy_output(process: subprocess.Popen[bytes], path: Path) -> subprocess.Popen[bytes]:
+    """Let ``tee`` copy torchrun's output to a file and to this process's output, outside any Python thread."""
+    return subprocess.Popen(["tee", str(path)], stdin=process.stdout)
+
+
+def watch(process: subprocess.Popen[bytes], *, grace: float, stopping: Callable[[], bool]) -> None:
+    """Wait for torchrun; once asked to stop, for at most ``grace`` seconds more."""
+    deadline = None
+    while process.poll() is None:
+        if deadline is None and stopping():
+            deadline = time.monotonic() + grace
+        if deadline is not None and time.monotonic() > deadline:
+            return
+        time.sleep(0.1)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """See that torchrun and every rank is gone: first asked, then killed, as one session."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def cause(reports: Path, output: str) -> Failure:
+    """The failure of the rank that failed first.
+
+    When a rank dies, its peers fail too, as they lose it: a report of another class than Collective comes first.
+    """
+    found = [(file.stat().st_mtime_ns, FailureReport.read(file)) for file in reports.glob("rank-*.json")]
+    found.sort(key=lambda item: (item[1].failure == CollectiveFailure.name, item[0]))
+    if found and found[0][1].failure != CollectiveFailure.name:
+        return from_report(found[0][1])
+    if KILLED.search(output):
+        return MemoryFailure(
+            "a rank", "killed by SIGKILL, as the kernel does when memory runs out", do="Give it more memory."
+        )
+    if not found and PORT_TAKEN.search(output):
+        return PortFailure("rendezvous", "the port was taken between the probe and torchrun")
+    if found:
+        return from_report(found[0][1])
+    lines = [line for line in output.splitlines() if line.strip()]
+    return Failure("torchrun", lines[-1][:400] if lines else "ended without a word", do="The log has the rest.")
+
+
+def from_report(report: FailureReport) -> Failure:
+    """The failure that a rank reported."""
+    return failure_class(report.exit_code)(report.where, report.message.removeprefix(f"{report.where}: "))

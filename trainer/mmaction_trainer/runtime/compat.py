@@ -1,0 +1,117 @@
+"""What MMAction2 1.2.0 and MMEngine 0.10.7 need to run on current torch; the only place where they are patched.
+
+Neither project has had a release since (MMAction2: October 2023, MMEngine: March 2025). Each entry below is one
+function that says what breaks, why, and where it was reported; ``apply`` runs them all, once. An entry goes away when
+the release that carries its fix becomes the oldest one supported.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import pickle
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@functools.cache
+def apply() -> None:
+    """Apply every entry. Idempotent; must run before ``mmaction.models`` is imported."""
+    warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformableAttention``")
+    _supply_missing_module()
+    _leave_cuda_alone_on_cpu()
+    _allow_bf16_on_cpu()
+    _load_own_checkpoints()
+    _write_whole_files()
+
+
+def _supply_missing_module() -> None:
+    """``import mmaction.models`` fails: the wheel lacks ``mmaction/models/localizers/drn``.
+
+    A temporal localizer, useless for recognition. open-mmlab/mmaction2#2714.
+    """
+    package, module = (
+        types.ModuleType("mmaction.models.localizers.drn"),
+        types.ModuleType("mmaction.models.localizers.drn.drn"),
+    )
+    package.__path__ = []
+    module.DRN = type("DRN", (), {"__doc__": "Stands in for a localizer that the wheel lacks."})  # type: ignore[attr-defined]
+    sys.modules.setdefault(package.__name__, package)
+    sys.modules.setdefault(module.__name__, module)
+
+
+def _leave_cuda_alone_on_cpu() -> None:
+    """MMEngine's ``pytorch`` launcher selects a CUDA device even for gloo, and torch raises where there is none.
+
+    ``mmengine/dist/utils.py:_init_dist_pytorch`` calls ``torch.cuda.set_device`` unconditionally.
+    """
+    if not torch.cuda.is_available():
+        torch.cuda.set_device = lambda device: None
+
+
+def _allow_bf16_on_cpu() -> None:
+    """``AmpOptimWrapper`` asserts that there is a GPU, though torch's autocast and MMEngine's own take bf16 on CPU.
+
+    The gradient scaler it makes turns itself off without CUDA, which is right for bf16.
+    """
+    if torch.cuda.is_available():
+        return
+    from mmengine.optim.optimizer import amp_optimizer_wrapper
+
+    amp_optimizer_wrapper.is_cuda_available = lambda: True
+    amp_optimizer_wrapper.GradScaler = functools.partial(torch.amp.GradScaler, "cpu", enabled=False)
+
+
+def _load_own_checkpoints() -> None:
+    """torch >= 2.6 loads weights only, and refuses the history buffers in every checkpoint that MMEngine writes.
+
+    Resuming, and testing a best checkpoint, then fail. What those checkpoints hold beside tensors is named here, so
+    that ``weights_only`` stays on: plain containers, and a ``getattr`` that finds the four statistics of a history
+    buffer and nothing else. open-mmlab/mmengine#1655, fixed on its main by #1670, unreleased.
+    """
+    from mmengine.logging.history_buffer import HistoryBuffer
+    from numpy._core.multiarray import _reconstruct, scalar
+
+    def statistic(owner: object, name: str) -> Any:
+        if owner is not HistoryBuffer or name not in ("min", "max", "current", "mean"):
+            raise pickle.UnpicklingError(f"a checkpoint asks for {name} of {owner}, which is not a statistic")
+        return getattr(owner, name)
+
+    numpy_functions = [
+        (function, f"numpy.{core}.multiarray.{function.__name__}")
+        for function in (_reconstruct, scalar)
+        for core in ("core", "_core")  # numpy 1 and 2
+    ]
+    dtypes = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.uint8, np.bool_)]
+    torch.serialization.add_safe_globals(
+        [HistoryBuffer, (statistic, "builtins.getattr"), np.ndarray, np.dtype, *numpy_functions, *dtypes]
+    )
+
+
+def _write_whole_files() -> None:
+    """MMEngine's local backend writes in place: a kill or a full disk leaves a torn checkpoint under its final name.
+
+    ``mmengine/fileio/backends/local_backend.py:LocalBackend.put``. Here a file is written beside and renamed.
+    """
+    from mmengine.fileio.backends import LocalBackend
+
+    def put(self: Any, obj: bytes | memoryview, filepath: str | Path) -> None:
+        path = Path(filepath)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with beside.open("wb") as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    LocalBackend.put = put

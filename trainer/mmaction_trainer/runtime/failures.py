@@ -1,0 +1,50 @@
+"""What went wrong in a rank, in the product's terms."""
+
+from __future__ import annotations
+
+import errno
+
+import torch
+
+from mmaction_trainer.contract.errors import (
+    CollectiveFailure,
+    DataFailure,
+    DiskFailure,
+    Failure,
+    MemoryFailure,
+)
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "DefaultCPUAllocator: not enough memory")
+LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "Timed out waiting", "NCCL", "gloo")
+
+
+def classify(error: BaseException) -> Failure:
+    """The failure that an exception of a rank stands for.
+
+    An exception from a data-loading process arrives as text, with its own traceback at the end.
+    """
+    if isinstance(error, Failure):
+        return error
+    text = str(error)
+    if f"{DataFailure.__name__}: " in text:
+        return _data_failure(text)
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return DiskFailure(str(error.filename or "checkpoint"), "no space left", do="Free space and start again.")
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(sign in text for sign in OUT_OF_MEMORY):
+        return MemoryFailure("memory", _last_line(error), do="Lower training.batchSizePerGPU, or input.frames.")
+    if isinstance(error, torch.distributed.DistError) or any(sign in text for sign in LOST_PEER):
+        return CollectiveFailure("ranks", _last_line(error), do="See which rank failed first, and why.")
+    return Failure(type(error).__name__, _last_line(error), do="The log has the traceback.")
+
+
+def _data_failure(text: str) -> DataFailure:
+    """The failure that a data-loading process raised, from the last line of its traceback."""
+    sentence = text.rsplit(f"{DataFailure.__name__}: ", 1)[1].strip().splitlines()[0]
+    where, _, found = sentence.partition(": ")
+    return DataFailure(where, found)
+
+
+def _last_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1][:400] if lines else type(error).__name__

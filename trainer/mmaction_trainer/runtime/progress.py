@@ -1,0 +1,131 @@
+"""How a training tells how far it is: ``progress.json`` for whoever watches, ``metrics.jsonl`` for the record."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mmaction.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.progress import Best, Progress, Stage
+
+SECONDS_BETWEEN_WRITES = 1.0
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):  # type: ignore[misc]
+    """Writes progress and metrics from rank 0 into the run directory (the working directory).
+
+    Args:
+        interval: iterations between two training lines of ``metrics.jsonl``.
+    """
+
+    priority = "VERY_LOW"  # after MMEngine's own hooks, which update the numbers read here
+
+    def __init__(self, interval: int = 10) -> None:
+        self.interval = interval
+        self.metrics = Path(layout.METRICS)
+        self.progress = Path(layout.PROGRESS)
+        self.best: Best | None = None
+        self.top1: float | None = None
+        self._written = 0.0
+        self._began: tuple[float, int] | None = None
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Note loss and learning rate; tell how far the epoch is."""
+        if not is_main_process():
+            return
+        if self._began is None:
+            self._began = (time.monotonic(), runner.iter)
+        last = batch_idx + 1 == len(runner.train_dataloader)
+        if last or (batch_idx + 1) % self.interval == 0:
+            line = {"epoch": runner.epoch + 1, "iteration": batch_idx + 1, "step": runner.iter + 1}
+            for name, scalar in (("loss", "train/loss"), ("lr", "train/lr"), ("top1", "train/top1_acc")):
+                if (value := _mean(runner, scalar, self.interval)) is not None:
+                    line[name] = value
+            self._record("train", line)
+        self._tell(
+            runner,
+            "Training",
+            iteration=batch_idx + 1,
+            iterations=len(runner.train_dataloader),
+            loss=_mean(runner, "train/loss", self.interval),
+            lr=_mean(runner, "train/lr", 1),
+            eta_seconds=self._eta(runner),
+        )
+
+    def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Tell how far the validation is."""
+        self._tell(runner, "Validating", iteration=batch_idx + 1, iterations=len(runner.val_dataloader))
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        """Note a validation, and whether it is the best so far."""
+        scores = _scores(metrics)
+        if not is_main_process() or not scores:
+            return
+        self._record("val", {"epoch": runner.epoch, **scores})
+        self.top1 = scores["top1"]
+        if self.best is None or self.top1 > self.best.top1:
+            self.best = Best(top1=self.top1, epoch=runner.epoch)
+        self._tell(runner, "Validating", force=True)
+
+    def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Tell how far the test is."""
+        self._tell(runner, "Testing", iteration=batch_idx + 1, iterations=len(runner.test_dataloader))
+
+    def after_test_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        """Note the test."""
+        scores = _scores(metrics)
+        if is_main_process() and scores:
+            self._record("test", {**scores, "videos": len(runner.test_dataloader.dataset)})
+            self._tell(runner, "Testing", force=True)
+
+    def _record(self, stage: str, line: dict[str, Any]) -> None:
+        with self.metrics.open("a") as file:
+            file.write(json.dumps({"stage": stage, **line}) + "\n")
+
+    def _tell(self, runner: Any, stage: Stage, *, force: bool = False, **numbers: Any) -> None:
+        now = time.monotonic()
+        done = numbers.get("iteration") == numbers.get("iterations")
+        if not is_main_process() or (now - self._written < SECONDS_BETWEEN_WRITES and not force and not done):
+            return
+        self._written = now
+        epochs = runner.max_epochs
+        Progress(
+            stage=stage,
+            observed_at=datetime.now(UTC),
+            epoch=min(runner.epoch + 1, epochs) if stage == "Training" else runner.epoch,
+            epochs=epochs,
+            top1=self.top1,
+            best=self.best,
+            **numbers,
+        ).write(self.progress)
+
+    def _eta(self, runner: Any) -> float | None:
+        """Seconds of training left at the pace of this attempt so far, validations included."""
+        assert self._began is not None
+        seconds, done = time.monotonic() - self._began[0], runner.iter - self._began[1]
+        return seconds / done * (runner.max_iters - runner.iter - 1) if done else None
+
+
+def _mean(runner: Any, scalar: str, window: int) -> float | None:
+    """Mean of the newest ``window`` values of a scalar; None where there is none, or it is not a number."""
+    if scalar not in runner.message_hub.log_scalars:
+        return None
+    value = float(runner.message_hub.get_scalar(scalar).mean(window))
+    return value if math.isfinite(value) else None
+
+
+def _scores(metrics: dict[str, float] | None) -> dict[str, float]:
+    """Top-1, top-5 and mean class accuracy under their own names."""
+    names = {"acc/top1": "top1", "acc/top5": "top5", "acc/mean1": "meanClass"}
+    return {names[key]: float(value) for key, value in (metrics or {}).items() if key in names}

@@ -1,0 +1,61 @@
+"""Stopping all ranks after the same iteration, with a checkpoint.
+
+A signal reaches ranks at different iterations, and a rank that leaves alone makes the others hang in their next
+all-reduce. So the launcher leaves a file; whoever sees it puts a request into the world's store; rank 0 answers with
+the iteration to stop after. Gradients are all-reduced in every iteration, so no rank can end the next one before
+rank 0 has begun it: naming the next synchronised iteration is early enough for all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+
+from mmaction_trainer.contract.errors import Interrupted
+from mmaction_trainer.contract.run import STOP, WORK
+
+REQUEST, STOP_AFTER = "mmaction/stop/request", "mmaction/stop/after"
+
+
+class StopHook(Hook):  # type: ignore[misc]
+    """Ends the training cleanly when the launcher asks for it.
+
+    Args:
+        store: the world's store.
+    """
+
+    priority = "LOWEST"
+
+    def __init__(self, store: dist.Store) -> None:
+        self.store = store
+        self.file = Path(STOP)
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        """Stop after the iteration that rank 0 named."""
+        if self.file.exists():
+            self.store.set(REQUEST, b"1")
+        if is_main_process() and self.store.check([REQUEST]) and not self.store.check([STOP_AFTER]):
+            self.store.set(STOP_AFTER, str(runner.iter + runner.optim_wrapper._accumulative_counts))
+        if self.store.check([STOP_AFTER]) and runner.iter >= int(self.store.get(STOP_AFTER)):
+            self._leave_checkpoint(runner, epoch=runner.epoch, iteration=runner.iter + 1)
+
+    def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Stop at once: nothing is all-reduced here, and the epoch's training is done."""
+        if self.file.exists():
+            self._leave_checkpoint(runner, epoch=runner.epoch, iteration=runner.iter)
+
+    def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Stop at once: the checkpoints are written."""
+        if self.file.exists():
+            raise Interrupted("test", "stopped as asked", do="The checkpoints of the training are there.")
+
+    def _leave_checkpoint(self, runner: Any, *, epoch: int, iteration: int) -> None:
+        name = f"interrupted_epoch_{epoch}_iter_{iteration}.pth"
+        runner.save_checkpoint(WORK, name, meta={"epoch": epoch, "iter": iteration}, by_epoch=False)
+        raise Interrupted("training", f"stopped as asked after iteration {iteration}", do=f"{name} was left.")

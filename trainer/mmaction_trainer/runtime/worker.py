@@ -1,0 +1,95 @@
+"""One rank: what torchrun starts, in the run directory.
+
+Proves its identity, trains as ``config.py`` says, tests the best checkpoint in the same world, and leaves a report
+for the launcher if it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+
+from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.errors import DeviceFailure, Failure
+from mmaction_trainer.contract.result import FailureReport
+from mmaction_trainer.contract.run import Run
+
+from . import identity
+from .failures import classify
+
+
+def main() -> NoReturn:
+    """Run this rank and exit with 0 or with the code of its failure."""
+    # The launcher stops a training by a file, so that all ranks stop after the same iteration; see ``stop``.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    rank = int(os.environ["RANK"])
+    try:
+        work(Run.read(Path(layout.RUN)), rank=rank)
+    except BaseException as error:
+        if not isinstance(error, Failure):
+            traceback.print_exc()
+        failure = classify(error)
+        print(f"rank {rank}: {failure}", file=sys.stderr, flush=True)
+        leave_report(failure, rank)
+        os._exit(failure.exit_code)  # a peer may be gone: tearing the process group down could wait for it
+    sys.exit(0)
+
+
+def work(run: Run, *, rank: int) -> None:
+    """Train and test."""
+    world_size = int(os.environ["WORLD_SIZE"])
+    store = identity.world_store()
+    identity.prove(run.job, store, rank=rank, world_size=world_size)
+    check_devices(run)
+
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+    from . import compat  # noqa: F401  (importing this package applied it)
+    from .stop import StopHook
+
+    runner = Runner.from_cfg(Config.fromfile(layout.CONFIG))
+    runner.register_hook(StopHook(store))
+    runner.train()
+    test_best(runner)
+    torch.distributed.destroy_process_group()
+
+
+def test_best(runner: Any) -> None:
+    """Score the best checkpoint by the test protocol; the newest one where no validation chose."""
+    hook = next(hook for hook in runner.hooks if hasattr(hook, "best_ckpt_path"))
+    checkpoint = hook.best_ckpt_path or hook.last_ckpt
+    runner.logger.info(f"Testing {checkpoint}")
+    runner.load_checkpoint(checkpoint, map_location="cpu")
+    runner.test()
+
+
+def check_devices(run: Run) -> None:
+    """See that the GPUs are there.
+
+    Raises:
+        DeviceFailure: torch finds fewer than one for each process of this node.
+    """
+    if run.world.device == "cuda" and torch.cuda.device_count() < run.world.processes_per_node:
+        raise DeviceFailure(
+            "spec.resources.gpusPerNode",
+            f"{run.world.processes_per_node} asked for, and torch finds {torch.cuda.device_count()}",
+            do="Ask for fewer, or for 0 to train on CPU.",
+        )
+
+
+def leave_report(failure: Failure, rank: int) -> None:
+    """Write this rank's failure where the launcher looks for it; earlier files are earlier failures."""
+    folder = Path(layout.FAILURES)
+    folder.mkdir(exist_ok=True)
+    FailureReport.of(failure).write(folder / f"rank-{rank}.json")
+
+
+if __name__ == "__main__":
+    main()
