@@ -31,8 +31,8 @@ def picture(title: str, progress: Progress) -> Table:
     """Progress as one line with a bar."""
     grid = Table.grid(padding=(0, 1))
     done, total = progress.iteration or 0, progress.iterations or 0
-    cells = [title, progress.stage, ProgressBar(total=total or None, completed=done, width=24, pulse=not total)]
-    grid.add_row(*cells, f"{done}/{total}" if total else progress.message, words(progress))
+    bar = ProgressBar(total=total or None, completed=done, width=24, pulse=not total)
+    grid.add_row(title, progress.stage, bar, f"{done}/{total}" if total else progress.message, words(progress))
     return grid
 
 

@@ -81,11 +81,11 @@ def run(job: TrainJob, rendered: Rendered, uid: str, settings: Settings, watcher
     """
     refuse_other_machines(job)
     identity = JobIdentity(namespace=job.metadata.namespace, name=job.metadata.name, uid=uid)
-    holder = Holder.of(identity, datetime.now(UTC))
     taken: frozenset[int] = frozenset()
-    with gpus(job, holder, settings, watcher) as devices:
+    with gpus(job, Holder.of(identity, datetime.now(UTC)), settings, watcher) as devices:
         for number in range(1, PORT_ATTEMPTS + 1):
             attempt = identity.model_copy(update={"attempt": number})
+            holder = Holder.of(attempt, datetime.now(UTC))
             with lease_port(settings.leases, settings.ports, holder, avoid=taken) as port:
                 for skipped in port.skipped:
                     watcher.say(f"port {skipped} is held by a process that takes no leases; passed over")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_checkpoint_with_mmengines_history_loads_with_weights_only(tmp_path: P
 
 class Hostile:
     def __reduce__(self) -> tuple[object, ...]:
-        return (getattr, (subprocess, "run"))
+        return (getattr, (OrderedDict, "fromkeys"))  # a class that torch itself allows
 
 
 class Sly:

@@ -24,10 +24,13 @@ def server() -> dist.TCPStore:
 def a_world(server: dist.TCPStore, jobs: list[JobIdentity], *, world_size: int | None = None) -> list[str]:
     """What each rank of a world of these jobs ends with: "" or the failure."""
 
+    stores = [
+        dist.TCPStore("127.0.0.1", server.port, is_master=False, timeout=timedelta(seconds=3)) for _ in jobs
+    ]  # here, as making one keeps the interpreter's lock while it waits
+
     def rank(number: int) -> str:
-        store = dist.TCPStore("127.0.0.1", server.port, is_master=False, timeout=timedelta(seconds=3))
         try:
-            identity.prove(jobs[number], store, rank=number, world_size=world_size or len(jobs))
+            identity.prove(jobs[number], stores[number], rank=number, world_size=world_size or len(jobs))
         except IdentityFailure as failure:
             return str(failure)
         return ""

@@ -11,8 +11,7 @@ from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.errors import Failure
 from mmaction_trainer.contract.result import FailureReport, Result, Score
 from mmaction_trainer.contract.run import Protocol, Run
-from mmaction_trainer.storage import open_storage
-from mmaction_trainer.storage.manifest import publish
+from mmaction_trainer.storage import open_storage, publish
 
 STAGING = "results"
 

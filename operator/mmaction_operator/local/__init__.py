@@ -1,0 +1,1 @@
+"""The same TrainJob on this machine, without a cluster."""

@@ -1,0 +1,29 @@
+"""Which port an attempt gets, and on one machine who holds which port and GPU.
+
+Two trainings that meet on one port with torchrun's defaults train as one and both exit 0, so a port is never guessed:
+``choose`` picks it, a pure function of what is taken, for the controller as for this machine. ``leases`` makes the
+choice stand between processes that know nothing of each other, by file locks; ``probe`` asks the kernel about
+everything that takes no leases.
+"""
+
+from .choose import choose, start_of
+from .folder import LeaseFolder
+from .holder import Holder
+from .leases import GPULease, Held, PortLease, holders, lease_gpus, lease_port
+from .range import PortRange, ephemeral_range, refuse_overlap
+
+__all__ = [
+    "GPULease",
+    "Held",
+    "Holder",
+    "LeaseFolder",
+    "PortLease",
+    "PortRange",
+    "choose",
+    "ephemeral_range",
+    "holders",
+    "lease_gpus",
+    "lease_port",
+    "refuse_overlap",
+    "start_of",
+]
