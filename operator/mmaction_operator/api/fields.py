@@ -1,50 +1,172 @@
-"""The vocabulary of the TrainJob models: the base model, bounded strings, and how a model declares a CEL rule.
+"""The vocabulary of the TrainJob models: the base model, bounded strings, and how a model declares a rule.
 
 Everything the API server is told is declared on the models: bounds and defaults as pydantic has them, and what
-pydantic cannot say to an API server (CEL rules, list keys, schemaless objects) as the small markers below.
+pydantic has no word for as ``x-kubernetes-*`` keys of a field's JSON schema. Types are as strict as an API server's:
+no number is read from text, none from a boolean.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+RULES_BROKEN = "rules_broken"
+"""Type of the validation error that carries the broken rules in its context, under ``broken``."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A CEL rule (``x-kubernetes-validations``): ``self`` is the object it stands on, ``oldSelf`` the stored one."""
+    """What must hold of an object, said twice: for an API server, and for everything that reads a manifest without one.
+
+    Args:
+        rule: CEL (``x-kubernetes-validations``): ``self`` is the object it stands on, ``oldSelf`` the stored one.
+        message: what a user is told when it does not hold.
+        holds: the twin of ``rule`` on the validated model; None where only an API server can tell, as the rule
+            compares with the stored object.
+        field: the field at fault, by its name in a manifest; empty for the object itself.
+    """
 
     rule: str
     message: str
+    holds: Callable[[Any], bool] | None = None
+    field: str = ""
+
+    def as_schema(self) -> dict[str, str]:
+        """The rule as an API server reads it."""
+        path = {"fieldPath": f".{self.field}"} if self.field else {}
+        return {"rule": self.rule, "message": self.message, **path}
+
+
+def _declare_rules(schema: dict[str, Any], model: type[APIModel]) -> None:
+    if model.rules:
+        schema["x-kubernetes-validations"] = [rule.as_schema() for rule in model.rules]
 
 
 class APIModel(BaseModel):
     """Base of every object in the API: camelCase outside, frozen inside, unknown fields refused.
 
-    ``rules`` are the CEL rules of the object. Each has a twin validator on the model, so that ``trainjob validate``
-    refuses what the API server refuses.
+    ``rules`` are the rules of the object; they are checked here too, so that ``trainjob validate`` refuses what an API
+    server refuses. Null stands for an absent value, as it does there.
     """
 
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        json_schema_extra=_declare_rules,
+    )
     rules: ClassVar[tuple[Rule, ...]] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key not in cls._defaulted()}
 
-DNSLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=63)]
+    @classmethod
+    def _defaulted(cls) -> set[str]:
+        """Fields where an API server replaces null by a default: all that have one, but for ``nullable`` ones."""
+        names = set[str]()
+        for name, field in cls.model_fields.items():
+            extra = field.json_schema_extra
+            nullable = isinstance(extra, dict) and extra.get("nullable")
+            if not field.is_required() and field.default is not None and not nullable:
+                names |= {name, field.alias or name}
+        return names
+
+    @model_validator(mode="after")
+    def _rules_hold(self) -> Self:
+        broken = [rule for rule in self.rules if rule.holds and not rule.holds(self)]
+        if broken:
+            messages = "; ".join(f"{rule.field} {rule.message}".strip() for rule in broken)
+            raise PydanticCustomError(RULES_BROKEN, "{messages}", {"messages": messages, "broken": broken})
+        return self
+
+
+LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+# "x-accepts" says in words what a pattern accepts: for error messages and the reference, not for the API server.
+# No pattern uses \s: pydantic's regular expressions and an API server's differ in what white space is.
+
+DNSLabel = Annotated[
+    str,
+    Field(
+        pattern=LABEL_PATTERN,
+        min_length=1,
+        max_length=63,
+        json_schema_extra={
+            "x-accepts": "of lower-case letters, digits and -, beginning and ending with a letter or digit"
+        },
+    ),
+]
 """A name that Kubernetes accepts as a host name's label (RFC 1123)."""
 
-ConfigName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", min_length=1, max_length=200)]
+ObjectName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+        min_length=1,
+        max_length=253,
+        json_schema_extra={
+            "x-accepts": "of lower-case letters, digits, - and ., beginning and ending with a letter or digit"
+        },
+    ),
+]
+"""A name that Kubernetes accepts for most objects (a DNS subdomain)."""
 
-URI = Annotated[str, Field(pattern=r"^[^\s\x00]+$", min_length=1, max_length=1024)]
+ConfigName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        min_length=1,
+        max_length=200,
+        json_schema_extra={"x-accepts": "of letters, digits, ., _ and -, beginning with a letter or digit"},
+    ),
+]
+
+URI = Annotated[
+    str,
+    Field(
+        pattern=r"^[^\x00-\x20\x7f]+$",
+        min_length=1,
+        max_length=1024,
+        json_schema_extra={"x-accepts": "without white space"},
+    ),
+]
 """``s3://bucket/prefix``, or a folder: absolute, or relative to the job file. No white space."""
 
-RelativePath = Annotated[str, Field(pattern=r"^[^/\s\x00][^\s\x00]*$", min_length=1, max_length=512)]
+RelativePath = Annotated[
+    str,
+    Field(
+        pattern=r"^[^/\x00-\x20\x7f][^\x00-\x20\x7f]*$",
+        min_length=1,
+        max_length=512,
+        json_schema_extra={"x-accepts": "without white space, not beginning with /"},
+    ),
+]
 """A path below the data set's URI."""
+
+Timestamp = Annotated[datetime, Field(strict=False)]
+"""A moment; RFC 3339 in JSON."""
 
 Overrides = Annotated[
     dict[str, Any],
-    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True}),
+    Field(
+        max_length=256,
+        json_schema_extra={"additionalProperties": {"nullable": True, "x-kubernetes-preserve-unknown-fields": True}},
+    ),
 ]
-"""Free-form config data: the API server stores it as it is."""
+"""Free-form config data: the API server stores it as it is, nulls included.
+
+The mark stands on the values, not on the map itself: CEL's ``self == oldSelf`` skips a key of an unknown map that the
+other side lacks (Kubernetes 1.36), so a renamed key would pass as unchanged; a map's declared keys are all compared.
+"""

@@ -1,18 +1,32 @@
-"""What a user asks for: ``TrainJob.spec``. One place for every field, its meaning, its bounds and its default."""
+"""What a user asks for: ``TrainJob.spec``. One place for every field, its meaning, its bounds and its default.
+
+The docstring of an object is its description in the CRD and the reference.
+"""
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field
 
-from .fields import URI, APIModel, ConfigName, DNSLabel, Overrides, RelativePath, Rule
+from .fields import URI, APIModel, ConfigName, ObjectName, Overrides, RelativePath, Rule
 
 UCF101_CLASSES = 101
 
 
 class ModelSpec(APIModel):
     """Which model to train, and from which weights."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            # In MMAction2's configs pretrained=None means random weights; a null that became the default would be
+            # the opposite. `nullable` keeps the null until this rule sees it.
+            rule="has(self.pretrained)",
+            holds=lambda model: model.pretrained is not None,
+            message="null could mean either: write none for random weights, zoo for the zoo's checkpoint",
+            field="pretrained",
+        ),
+    )
 
     config: ConfigName = Field(
         description="Name of a recognition config of MMAction2's zoo: the file name without .py. "
@@ -23,11 +37,13 @@ class ModelSpec(APIModel):
         default="zoo",
         description="Weights to start from: `zoo` is the checkpoint that the zoo publishes for this config, `none` "
         "starts from random weights, anything else is the URI of a checkpoint (s3://, http(s):// or a file).",
+        examples=["zoo", "none", "s3://weights/slowfast.pth"],
+        json_schema_extra={"nullable": True},
     )
 
 
 class ListFiles(APIModel):
-    """Names of the files that list the videos of each split, below the data set's URI."""
+    """Names of the files that list the videos of each split, below the data set's URI; for formats list and csv."""
 
     train: RelativePath | None = Field(default=None, description="Default: train.txt, or train.csv for format csv.")
     val: RelativePath | None = Field(default=None, description="Default: val.txt, or val.csv for format csv.")
@@ -40,11 +56,15 @@ class DatasetSpec(APIModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             rule="self.format == 'ucf101' || has(self.numClasses)",
-            message="numClasses is required unless format is ucf101 (101 classes)",
+            holds=lambda dataset: dataset.format == "ucf101" or dataset.num_classes is not None,
+            message="is required unless format is ucf101, which has 101 classes",
+            field="numClasses",
         ),
         Rule(
             rule="!has(self.lists) || self.format in ['list', 'csv']",
-            message="lists is for the formats list and csv; ucf101 and folders have fixed names",
+            holds=lambda dataset: dataset.lists is None or dataset.format in ("list", "csv"),
+            message="is for the formats list and csv; ucf101 and folders have fixed names",
+            field="lists",
         ),
     )
 
@@ -53,15 +73,15 @@ class DatasetSpec(APIModel):
         examples=["s3://datasets/ucf101"],
     )
     format: Literal["ucf101", "list", "folders", "csv"] = Field(
-        description="Layout under the URI. `ucf101`: videos/<class>/ and annotations/{classInd,trainlistNN,testlistNN}"
-        ".txt. `list`: text files of `<path> <label>` lines. `folders`: {train,val,test}/<class>/. `csv`: files with "
-        "the columns path and label, or Kinetics' own columns."
+        description="Layout under the URI. `ucf101`: `videos/<class>/` and "
+        "`annotations/{classInd,trainlistNN,testlistNN}.txt`. `list`: text files of `<path> <label>` lines. "
+        "`folders`: `{train,val,test}/<class>/`. `csv`: files with the columns path and label, or Kinetics' own."
     )
     split: int = Field(default=1, ge=1, le=99, description="Which of the official splits; for format ucf101.")
     num_classes: int | None = Field(
         default=None, ge=2, le=100_000, description="Number of classes. Default for format ucf101: 101."
     )
-    lists: ListFiles | None = Field(default=None, description="Names of the list files, for formats list and csv.")
+    lists: ListFiles | None = None
     videos: RelativePath | None = Field(
         default=None,
         description="Folder below the URI that paths in list and csv files are relative to. Default: videos.",
@@ -71,14 +91,6 @@ class DatasetSpec(APIModel):
     def classes(self) -> int:
         """Number of classes, the default of the format applied."""
         return self.num_classes or UCF101_CLASSES
-
-    @model_validator(mode="after")
-    def _rules_hold(self) -> Self:
-        if self.format != "ucf101" and self.num_classes is None:
-            raise ValueError(self.rules[0].message)
-        if self.lists is not None and self.format not in ("list", "csv"):
-            raise ValueError(self.rules[1].message)
-        return self
 
 
 class InputSpec(APIModel):
@@ -103,6 +115,15 @@ class InputSpec(APIModel):
 class TrainingSpec(APIModel):
     """The recipe. Absent values are the config's own."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!has(self.lr) || self.lr > 0.0",
+            holds=lambda training: training.lr is None or training.lr > 0,
+            message="must be above 0",
+            field="lr",
+        ),
+    )
+
     epochs: int | None = Field(
         default=None, ge=1, le=10_000, description="Epochs to train; every schedule of the config is scaled to them."
     )
@@ -115,7 +136,7 @@ class TrainingSpec(APIModel):
     )
     lr: float | None = Field(
         default=None,
-        ge=1e-12,
+        ge=0,
         le=100,
         description="The learning rate that training uses, as it is. Default: the config's, scaled linearly from the "
         "batch size it was made for to this job's.",
@@ -136,11 +157,21 @@ class TrainingSpec(APIModel):
     )
 
 
+def _no_boolean(value: object) -> object:
+    """Refuses what pydantic's Literal lets pass: True equals 1 in Python, and is no integer to an API server."""
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")
+    return value
+
+
+Crops = Annotated[Literal[1, 3, 10], BeforeValidator(_no_boolean)]
+
+
 class EvaluationSpec(APIModel):
     """The test protocol: views of a video that are scored and averaged. Absent values are the config's own."""
 
     clips: int | None = Field(default=None, ge=1, le=100, description="Clips sampled evenly from a video.")
-    crops: Literal[1, 3, 10] | None = Field(
+    crops: Crops | None = Field(
         default=None, description="Crops of each clip: 1 (centre), 3 (along the long side) or 10 (corners, flipped)."
     )
 
@@ -151,7 +182,13 @@ class ResourcesSpec(APIModel):
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
             rule="self.gpusPerNode == 0 || !has(self.processesPerNode) || self.processesPerNode == self.gpusPerNode",
-            message="processesPerNode is for CPU training (gpusPerNode: 0); with GPUs there is one process a GPU",
+            holds=lambda resources: (
+                resources.gpus_per_node == 0
+                or resources.processes_per_node is None
+                or resources.processes_per_node == resources.gpus_per_node
+            ),
+            message="is for training on CPU (gpusPerNode: 0); with GPUs there is one process a GPU",
+            field="processesPerNode",
         ),
     )
 
@@ -176,21 +213,15 @@ class ResourcesSpec(APIModel):
         """Processes of the whole job."""
         return self.nodes * self.ranks_per_node
 
-    @model_validator(mode="after")
-    def _rules_hold(self) -> Self:
-        if self.gpus_per_node and self.processes_per_node not in (None, self.gpus_per_node):
-            raise ValueError(self.rules[0].message)
-        return self
-
 
 class StorageSpec(APIModel):
-    """Where results go: <uri>/<namespace>/<name>/<uid>/."""
+    """Where results go: `<uri>/<namespace>/<name>/<uid>/`."""
 
     uri: URI = Field(
         description="s3://bucket/prefix, or a folder (relative to the job file) where the job runs on one machine.",
         examples=["s3://results/team-a"],
     )
-    credentials_secret: DNSLabel | None = Field(
+    credentials_secret: ObjectName | None = Field(
         default=None,
         description="Secret whose keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL ...) become the "
         "trainer's environment on a cluster. `trainjob run` uses the environment and the usual AWS files.",
@@ -204,13 +235,13 @@ class TrainJobSpec(APIModel):
         Rule(rule="self == oldSelf", message="spec cannot change once the job exists; apply it under another name"),
     )
 
-    model: ModelSpec = Field(description="Which model to train, and from which weights.")
-    dataset: DatasetSpec = Field(description="Videos and labels.")
-    input: InputSpec = Field(default=InputSpec(), description="What the model sees of a video.")
-    training: TrainingSpec = Field(default=TrainingSpec(), description="The recipe.")
-    evaluation: EvaluationSpec = Field(default=EvaluationSpec(), description="The test protocol.")
-    resources: ResourcesSpec = Field(default=ResourcesSpec(), description="Machines and devices.")
-    storage: StorageSpec = Field(description="Where results go.")
+    model: ModelSpec
+    dataset: DatasetSpec
+    input: InputSpec = InputSpec()
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    resources: ResourcesSpec = ResourcesSpec()
+    storage: StorageSpec
     overrides: Overrides = Field(
         default={},
         description="Anything else of the MMAction2 config, as data, merged the way mmengine merges: dicts key by key, "

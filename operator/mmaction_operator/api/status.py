@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from .fields import APIModel
+from .fields import APIModel, Timestamp
 
 Text = Annotated[str, Field(max_length=1024)]
 Digest = Annotated[str, Field(max_length=64)]
 Phase = Literal["Pending", "Validating", "Running", "Testing", "Succeeded", "Failed"]
 
 
-class Condition(APIModel):
+class StatusModel(APIModel):
+    """Base of what the controller writes and reads again: fields that a newer version wrote are passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Condition(StatusModel):
     """A condition, as every Kubernetes API has them (metav1.Condition)."""
 
     type: Annotated[str, Field(max_length=64)] = Field(description="Which aspect of the job this is about.")
     status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
     observed_generation: int | None = Field(default=None, ge=0, description="Generation of the spec it was seen for.")
-    last_transition_time: datetime = Field(description="When the status last changed.")
+    last_transition_time: Timestamp = Field(description="When the status last changed.")
     reason: Annotated[str, Field(max_length=64)] = Field(description="Why, in one CamelCase word.")
     message: Annotated[str, Field(max_length=4096)] = Field(description="Why, in words that a user can act on.")
 
 
-class BestStatus(APIModel):
+class BestStatus(StatusModel):
     """The best validation so far."""
 
     top1: float = Field(ge=0, le=1, description="Top-1 accuracy by the validation protocol, as a fraction.")
     epoch: int = Field(ge=0, description="Epoch of that validation.")
 
 
-class ProgressStatus(APIModel):
+class ProgressStatus(StatusModel):
     """How far the training is."""
 
     epoch: int | None = Field(default=None, ge=0, description="Current epoch, from 1.")
@@ -41,27 +46,27 @@ class ProgressStatus(APIModel):
     iterations: int | None = Field(default=None, ge=0, description="Iterations of an epoch.")
     loss: float | None = Field(default=None, description="Smoothed training loss.")
     top1: float | None = Field(default=None, ge=0, le=1, description="Top-1 accuracy of the newest validation.")
-    best: BestStatus | None = Field(default=None, description="The best validation so far.")
+    best: BestStatus | None = None
     eta: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Time left, such as 2h13m.")
-    observed_at: datetime | None = Field(default=None, description="When the trainer said so.")
+    observed_at: Timestamp | None = Field(default=None, description="When the trainer said so.")
 
 
-class ProtocolStatus(APIModel):
+class ProtocolStatus(StatusModel):
     """How a video becomes views when it is scored."""
 
     clips: int = Field(ge=1, description="Clips of a video.")
     crops: int = Field(ge=1, description="Crops of a clip.")
 
 
-class ScoreStatus(APIModel):
+class ScoreStatus(StatusModel):
     """Accuracies with the protocol they were measured by."""
 
-    protocol: ProtocolStatus = Field(description="How a video becomes views.")
+    protocol: ProtocolStatus
     top1: float = Field(ge=0, le=1, description="Top-1 accuracy, as a fraction.")
     top5: float = Field(ge=0, le=1, description="Top-5 accuracy, as a fraction.")
 
 
-class ResultsStatus(APIModel):
+class ResultsStatus(StatusModel):
     """What the job left in storage."""
 
     uri: Text = Field(description="Prefix that holds the results.")
@@ -70,13 +75,15 @@ class ResultsStatus(APIModel):
     test: ScoreStatus | None = Field(default=None, description="The best checkpoint by the test protocol.")
 
 
-class TrainJobStatus(APIModel):
-    """What is known of a job."""
+class TrainJobStatus(StatusModel):
+    """What is known of the job; not for users to write."""
 
     observed_generation: int | None = Field(default=None, ge=0, description="Generation of the spec this is about.")
     phase: Phase | None = Field(default=None, description="Where the job is on its way.")
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
-        default=[], description="Aspects of the job.", json_schema_extra={"x-list-key": "type"}
+        default=[],
+        description="Aspects of the job.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     attempt: int | None = Field(default=None, ge=0, description="Which try this is, from 1.")
     port: int | None = Field(default=None, ge=1, le=65535, description="Port leased for this attempt's rendezvous.")
@@ -87,5 +94,5 @@ class TrainJobStatus(APIModel):
     config_sha256: Digest | None = Field(
         default=None, alias="configSHA256", description="sha256 of the rendered config."
     )
-    progress: ProgressStatus | None = Field(default=None, description="How far the training is.")
-    results: ResultsStatus | None = Field(default=None, description="What the job left in storage.")
+    progress: ProgressStatus | None = None
+    results: ResultsStatus | None = None

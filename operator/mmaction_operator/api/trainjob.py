@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, ValidationError
+from yaml import MarkedYAMLError, YAMLError
 
 from mmaction_trainer.contract.errors import ConfigFailure
 
-from .fields import APIModel, DNSLabel
+from .explain import explain
+from .fields import LABEL_PATTERN, APIModel, DNSLabel, Rule
+from .manifest import load_documents
+from .schema import described
 from .spec import TrainJobSpec
 from .status import TrainJobStatus
 
@@ -37,6 +40,13 @@ class Metadata(APIModel):
 class TrainJob(APIModel):
     """A training of an action-recognition model with MMAction2."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule=f"size(self.metadata.name) <= 63 && self.metadata.name.matches('{LABEL_PATTERN}')",
+            holds=lambda job: len(job.metadata.name) <= 63,
+            message="metadata.name must be a host name's label: at most 63 lower-case letters, digits and -",
+        ),
+    )
     columns: ClassVar[tuple[tuple[str, str, str], ...]] = (
         ("Phase", "string", ".status.phase"),
         ("Epoch", "integer", ".status.progress.epoch"),
@@ -49,9 +59,9 @@ class TrainJob(APIModel):
 
     api_version: Literal["mmaction.dev/v1alpha1"] = Field(description="mmaction.dev/v1alpha1")
     kind: Literal["TrainJob"] = Field(description="TrainJob")
-    metadata: Metadata = Field(description="Name and namespace.")
-    spec: TrainJobSpec = Field(description="What is asked for.")
-    status: TrainJobStatus | None = Field(default=None, description="What is known of the job; not for users to write.")
+    metadata: Metadata
+    spec: TrainJobSpec
+    status: TrainJobStatus | None = None
 
 
 def parse(document: Any, source: str = "TrainJob") -> TrainJob:
@@ -67,9 +77,9 @@ def parse(document: Any, source: str = "TrainJob") -> TrainJob:
     if not isinstance(document, dict):
         raise ConfigFailure(source, f"found {type(document).__name__}", accepted="one TrainJob manifest")
     try:
-        return TrainJob.model_validate(document)
+        return TrainJob.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as error:
-        raise ConfigFailure(source, _explain(error)) from None
+        raise ConfigFailure(source, explain(error, described(TrainJob))) from None
 
 
 def read(path: Path) -> TrainJob:
@@ -79,31 +89,14 @@ def read(path: Path) -> TrainJob:
         ConfigFailure: the file is missing, is not YAML, holds several documents, or its TrainJob is wrong.
     """
     try:
-        documents = list(yaml.safe_load_all(path.read_text()))
+        documents = load_documents(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigFailure(str(path), f"cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigFailure(str(path), f"not YAML: {error}") from None
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigFailure(f"{path}{line}", f"cannot be read as YAML: {error.problem}") from None
+    except YAMLError as error:
+        raise ConfigFailure(str(path), f"cannot be read as YAML: {error}") from None
     if len(documents) != 1:
         raise ConfigFailure(str(path), f"found {len(documents)} documents", accepted="one TrainJob manifest")
     return parse(documents[0], str(path))
-
-
-def _explain(error: ValidationError) -> str:
-    """One line a wrong field: where, what was found, what is accepted."""
-    lines = []
-    for problem in error.errors():
-        where = ".".join(str(part) for part in problem["loc"])
-        found = "" if problem["type"] in ("missing", "extra_forbidden") else f" (found {_short(problem['input'])})"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "missing":
-            message = "is required"
-        elif problem["type"] == "extra_forbidden":
-            message = "is not a field here"
-        lines.append(f"{where or 'manifest'}: {message}{found}")
-    return lines[0] if len(lines) == 1 else "\n  " + "\n  ".join(dict.fromkeys(lines))
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

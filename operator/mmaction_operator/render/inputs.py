@@ -1,0 +1,115 @@
+"""``spec.input``: frames, their distance, and sizes in pixels, in every pipeline and in the model itself.
+
+A smaller input is what makes training on a CPU bearable, so every model is adapted to it where it can be. What a
+model cannot take is refused by name, here, and not by a shape error in the first iteration.
+"""
+
+from __future__ import annotations
+
+from mmaction_trainer.contract.errors import ConfigFailure
+
+from ..api.spec import InputSpec
+from . import cropping, sampling
+from .draft import STAGES, Draft
+from .families import Part, parts
+
+
+def apply(draft: Draft, wanted: InputSpec, *, loads_weights: bool) -> Draft:
+    """The draft with another input; untouched where the job names none.
+
+    Raises:
+        ConfigFailure: names the field whose value this model or its pipelines cannot take.
+    """
+    frames, recipe_frames = _frames(draft, wanted), _frames(draft, InputSpec())
+    crop, recipe_crop, short_side = _crop(draft, wanted), _crop(draft, InputSpec()), wanted.short_side
+    if wanted.frame_interval is not None:
+        draft = _interval(draft, wanted.frame_interval)
+    if frames != recipe_frames:
+        first = sampling.sampler(draft.get("train_pipeline"))
+        assert first is not None
+        kind = first.frames_are
+        draft = draft.pipelines(lambda pipeline: sampling.with_frames(pipeline, frames, recipe_frames, kind))
+    if crop != recipe_crop or short_side is not None:
+        draft = draft.pipelines(lambda pipeline: cropping.resized(pipeline, recipe_crop, crop, short_side))
+        _accept_short_side(draft, crop)
+    if (frames, crop) == (recipe_frames, recipe_crop):
+        return draft
+    return _model(draft, frames, crop, loads_weights=loads_weights)
+
+
+def _frames(draft: Draft, wanted: InputSpec) -> int:
+    found = sampling.sampler(draft.get("train_pipeline"))
+    assert found is not None
+    recipe = found.num_clips if found.frames_are == "num_clips" else found.clip_len
+    if wanted.frames is None:
+        return recipe
+    in_range = found.name != "DenseSampleFrames" or found.frames_are == "clip_len"
+    most = sampling.DENSE_RANGE
+    if not in_range and wanted.frames > most:
+        raise ConfigFailure(
+            "spec.input.frames", f"found {wanted.frames}", accepted=f"1 to {most}: this config samples within {most}"
+        )
+    return wanted.frames
+
+
+def _crop(draft: Draft, wanted: InputSpec) -> int:
+    recipe = cropping.frame(draft.get("train_pipeline"))
+    assert recipe is not None
+    return wanted.crop_size or recipe.crop_size
+
+
+def _accept_short_side(draft: Draft, crop: int) -> None:
+    """No stage may crop more than there is."""
+    for stage in STAGES:
+        sizes = cropping.frame(draft.get(f"{stage}_pipeline"))
+        if sizes and sizes.short_side and sizes.short_side < sizes.crop_size:
+            raise ConfigFailure(
+                "spec.input.shortSide", f"found {sizes.short_side}", accepted=f"the crop, {crop}, or more"
+            )
+
+
+def _interval(draft: Draft, interval: int) -> Draft:
+    found = sampling.sampler(draft.get("train_pipeline"))
+    assert found is not None
+    if found.name == "UniformSample" or found.clip_len == 1:
+        raise ConfigFailure(
+            "spec.input.frameInterval",
+            f"found {interval}, and this config spreads its frames over the whole video",
+            do="Leave it out.",
+        )
+    return draft.pipelines(lambda pipeline: sampling.with_interval(pipeline, interval))
+
+
+def _model(draft: Draft, frames: int, crop: int, *, loads_weights: bool) -> Draft:
+    for place, part in parts(draft.get("model")).items():
+        name = draft.get(f"model.{place}.type")
+        _accept(draft, place, part, frames, crop)
+        changes = part.sizes(frames, crop) if part.sizes else {}
+        for key, value in changes.items():
+            draft = draft.put(f"model.{place}.{key}", value)
+        if loads_weights and part.sized_weights:
+            draft = draft.warn(
+                f"The checkpoint was trained on another input size: of {name}, {part.sized_weights} do not fit "
+                "and start from random values."
+            )
+    return draft
+
+
+def _accept(draft: Draft, place: str, part: Part, frames: int, crop: int) -> None:
+    name = draft.get(f"model.{place}.type")
+    if not part.min_frames <= frames <= part.max_frames:
+        raise ConfigFailure(
+            "spec.input.frames", f"found {frames}", accepted=f"{part.min_frames} to {part.max_frames} for {name}"
+        )
+    step = draft.get(f"model.{place}.{part.frames_of}") if part.frames_of else 1
+    if frames % step:
+        raise ConfigFailure(
+            "spec.input.frames", f"found {frames}", accepted=f"multiples of {step}, {name}'s {part.frames_of}"
+        )
+    step = draft.get(f"model.{place}.{part.crop_of}") if part.crop_of else 1
+    if crop % step:
+        raise ConfigFailure(
+            "spec.input.cropSize", f"found {crop}", accepted=f"multiples of {step}, {name}'s {part.crop_of}"
+        )
+    if part.only_crop not in (None, crop):
+        raise ConfigFailure("spec.input.cropSize", f"found {crop}", accepted=f"{part.only_crop}: {name} has no other")

@@ -1,0 +1,78 @@
+"""``spec.overrides``: anything else of the config, as data, merged last and checked before and after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmaction_trainer.contract.errors import ConfigFailure
+
+from . import merging, pretrained, reserved, tree, vocabulary
+from .draft import STAGES, Draft
+from .plain import field, plain
+from .tree import Config
+
+UNUSED = {"vis_backends": "visualizer.vis_backends"}
+"""Variables of MMAction2's own files that nothing reads, and what is read instead."""
+
+
+def apply(draft: Draft, overrides: Config) -> Draft:
+    """The draft with overrides merged in.
+
+    Raises:
+        ConfigFailure: names the override that is not plain data, is reserved, names a key or type that nobody knows,
+            or leaves a config that the product cannot run.
+    """
+    if not overrides:
+        return draft
+    change = _where_it_counts(merging.expand(plain(overrides)))
+    reserved.check_asked(change)
+    merged = merging.with_tuples(merging.merge(draft.config, change))
+    vocabulary.check(change, draft.config, merged)
+    reserved.check_kept(draft.config, merged)
+    _check_scores(merged)
+    _check_offline(merged)
+    return Draft(merged, draft.warnings)
+
+
+def _where_it_counts(change: Config) -> Config:
+    """Pipelines where MMEngine reads them: in their data sets. The top-level ones are for tools, and follow."""
+    for name, instead in UNUSED.items():
+        if name in change:
+            raise ConfigFailure(field((name,)), "is read by nobody", accepted=instead)
+    for stage in STAGES:
+        pipeline = change.pop(f"{stage}_pipeline", None)
+        if pipeline is not None:
+            path = f"{stage}_dataloader.dataset.pipeline"
+            if tree.has(change, path):
+                raise ConfigFailure(field((f"{stage}_pipeline",)), f"stands beside {path}", do="Keep one of them.")
+            change = tree.put(change, path, pipeline)
+    return change
+
+
+def _check_scores(config: Config) -> None:
+    for key in ("val_evaluator", "test_evaluator"):
+        evaluator = config.get(key)
+        if not any(_scores_top1(metric) for metric in (evaluator if isinstance(evaluator, list) else [evaluator])):
+            raise ConfigFailure(
+                field((key,)),
+                "no metric of it reports acc/top1, by which the best checkpoint is chosen",
+                accepted="AccMetric with top_k_accuracy and a topk that holds 1, alone or in a list with others",
+            )
+
+
+def _scores_top1(metric: Any) -> bool:
+    if not isinstance(metric, dict) or metric.get("type") != "AccMetric":
+        return False
+    kinds = metric.get("metric_list", ("top_k_accuracy",))
+    largest = tree.get(metric, "metric_options.top_k_accuracy.topk", (1, 5))
+    holds_1 = 1 in largest if isinstance(largest, tuple) else largest == 1
+    return "top_k_accuracy" in kinds and holds_1 and metric.get("prefix", "acc") in ("acc", None)
+
+
+def _check_offline(config: Config) -> None:
+    for path in pretrained.downloads(config):
+        raise ConfigFailure(
+            field(tuple(path.split("."))),
+            f"would load weights when the model is built: {tree.get(config, path)!r}",
+            do="Use spec.model.pretrained.",
+        )

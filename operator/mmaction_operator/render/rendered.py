@@ -1,0 +1,119 @@
+"""A TrainJob and a zoo entry become a config: the steps, in order."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from mmaction_trainer.contract.run import Protocol, Weights
+
+from ..api import TrainJob
+from ..zoo import ZooEntry
+from . import (
+    classes,
+    families,
+    inputs,
+    learning_rate,
+    loaders,
+    overrides,
+    pretrained,
+    protocol,
+    recipe,
+    runtime_settings,
+    schedule,
+    transforms,
+)
+from .draft import Draft
+from .loaders import Media
+from .source import source
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A job's config, and what the rest of the product reads from it.
+
+    Attributes:
+        config: all of it; the caller's own copy.
+        text: Python source of ``config``, the same bytes for the same job.
+        sha256: of ``text``, in hex.
+        effective_lr: the learning rate that training uses (at the end of a warm-up).
+        batch_size: videos in a batch of all processes together.
+        epochs: epochs of training.
+        val_protocol, test_protocol: how a video is scored.
+        weights: the checkpoint to start from, which has to lie in ``pretrained/``; None for random weights.
+        warnings: what the renderer decided that a user may not expect.
+        num_classes: classes of the model.
+        media: what the data sets read.
+    """
+
+    config: dict[str, Any]
+    text: str
+    sha256: str
+    effective_lr: float
+    batch_size: int
+    epochs: int
+    val_protocol: Protocol
+    test_protocol: Protocol
+    weights: Weights | None
+    warnings: tuple[str, ...]
+    num_classes: int
+    media: Media
+
+
+def render_entry(job: TrainJob, entry: ZooEntry) -> Rendered:
+    """Render a job with a zoo entry. Pure: the same job and entry give the same bytes, and neither is changed.
+
+    Raises:
+        ConfigFailure: names the field of the TrainJob that cannot be rendered, why, and what is accepted.
+    """
+    spec = job.spec
+    weights = pretrained.choose(spec.model.pretrained, entry)
+    device = runtime_settings.device(spec.resources)
+
+    draft = recipe.begin(entry)
+    draft = classes.apply(draft, spec.dataset.classes)
+    draft = inputs.apply(draft, spec.input, loads_weights=weights is not None)
+    draft = protocol.apply(draft, spec.evaluation)
+    draft = transforms.apply(draft)
+    draft = pretrained.apply(draft, weights)
+    draft = loaders.apply(draft, spec.training)
+    draft = schedule.apply(draft, spec.training)
+    draft = learning_rate.apply(draft, spec.training, entry, world_size=spec.resources.world_size)
+    draft = learning_rate.with_precision(draft, spec.training, device=device)
+    draft = runtime_settings.apply(draft, spec.training, device)
+    draft = families.warn_of_needs(draft)
+
+    draft = overrides.apply(draft, spec.overrides)
+    draft = classes.apply(draft, spec.dataset.classes)
+    draft = loaders.settle(draft)
+    draft = runtime_settings.settle(draft, device)
+    return _rendered(job, draft, weights)
+
+
+def _rendered(job: TrainJob, draft: Draft, weights: Weights | None) -> Rendered:
+    spec, metadata = job.spec, job.metadata
+    text = source(draft.config, job=f"{metadata.namespace}/{metadata.name}", recipe=spec.model.config)
+    return Rendered(
+        config=_copied(draft.config),
+        text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        effective_lr=learning_rate.effective(draft, spec.training),
+        batch_size=draft.get("train_dataloader.batch_size") * spec.resources.world_size,
+        epochs=draft.get("train_cfg.max_epochs"),
+        val_protocol=protocol.read(draft, "val"),
+        test_protocol=protocol.read(draft, "test"),
+        weights=weights,
+        warnings=draft.warnings,
+        num_classes=spec.dataset.classes,
+        media=loaders.media(draft),
+    )
+
+
+def _copied(value: Any) -> Any:
+    """New containers all through, and no two places that share one."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_copied, value))
+    return value

@@ -1,0 +1,58 @@
+"""Writes what is generated from the TrainJob models: the CRD and the reference of its fields.
+
+python scripts/crd.py            write both
+python scripts/crd.py --check    write nothing; exit 1 and name what is stale
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+from mmaction_operator.api.crd import crd
+from mmaction_operator.api.reference import reference
+
+GENERATED = "Generated from operator/mmaction_operator/api by `make generate`; edit the models there."
+
+
+def generated() -> dict[str, str]:
+    """The content of every generated file, by its path in the repository."""
+    manifest = yaml.safe_dump(crd(), sort_keys=False, allow_unicode=True, width=120)
+    return {
+        "charts/crds/trainjobs.mmaction.dev.yaml": f"# {GENERATED}\n{manifest}",
+        "docs/reference/trainjob.md": f"<!-- {GENERATED} -->\n\n{reference()}",
+    }
+
+
+def stale(root: Path) -> list[str]:
+    """Paths of the files that are missing or differ from what the models say now."""
+    return [path for path, text in generated().items() if not _holds(root / path, text)]
+
+
+def _holds(file: Path, text: str) -> bool:
+    return file.is_file() and file.read_text(encoding="utf-8") == text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and name what is stale")
+    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="default: this repository")
+    arguments = parser.parse_args()
+    names = stale(arguments.root)
+    if arguments.check:
+        for name in names:
+            print(f"{name} is stale: run `make generate`", file=sys.stderr)
+        return 1 if names else 0
+    for name in names:
+        file = arguments.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(generated()[name], encoding="utf-8")
+        print(f"wrote {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""``trainjob run`` from a job file to verified results."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mmaction_operator.ports import Holder, LeaseFolder, lease_gpus
+from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.errors import DeviceFailure, Interrupted, MemoryFailure
+from mmaction_trainer.contract.progress import Progress
+from mmaction_trainer.contract.result import Result
+from mmaction_trainer.contract.run import JobIdentity, Run
+from mmaction_trainer.storage import open_storage, read_manifest, verify
+
+from .conftest import Machine, processes_in
+
+Wait = Callable[[Callable[[], bool]], None]
+
+
+def test_a_job_trains_validates_tests_and_leaves_verified_results(machine: Machine) -> None:
+    code, output = machine.run("run", machine.job(training={"epochs": 2}))
+    assert code == 0, output
+    (place,) = machine.results.glob("default/small/*")
+    manifest = read_manifest(open_storage(str(place)))
+    assert verify(open_storage(str(place))) == []
+    paths = {entry.path for entry in manifest.objects}
+    assert {"config.py", "run.json", "metrics.jsonl", "data/train.txt", "checkpoints/epoch_2.pth"} <= paths
+    assert any(re.fullmatch(r"checkpoints/best_.*\.pth", path) for path in paths)
+    result = Result.model_validate(manifest.summary)
+    lines = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
+    (test,) = [line for line in lines if line["stage"] == "test"]
+    assert result.world_size == 2
+    assert result.test is not None
+    assert (result.test.top1, result.test.videos) == (test["top1"], 6)
+    assert [line["epoch"] for line in lines if line["stage"] == "val"] == [1, 2]
+    assert not list(machine.state.rglob("*.pth")), "the run folder of a job that succeeded is removed"
+    assert machine.run("render", machine.root / "small.yaml")[1] == " ".join((place / "config.py").read_text().split())
+
+
+def test_a_broken_job_after_a_good_one_does_not_touch_its_results(machine: Machine) -> None:
+    assert machine.run("run", machine.job())[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in machine.results.rglob("*") if path.is_file()}
+    assert machine.run("run", machine.job(dataset={"numClasses": 7}))[0] != 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_eight_runs_started_at_one_moment_share_neither_port_nor_world(machine: Machine) -> None:
+    started = [machine.start("run", machine.job(f"job-{number}")) for number in range(8)]
+    outputs = [process.communicate(timeout=900)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * 8, "\n".join(outputs)
+    runs = [Run.read(path) for path in machine.results.glob("default/*/*/run.json")]
+    results = [Result.model_validate(job.summary) for job in map(manifest_of, machine.results.glob("default/*/*"))]
+    assert len({run.rendezvous.port for run in runs}) == 8
+    assert len({run.job.rendezvous_id for run in runs}) == 8
+    assert [result.world_size for result in results] == [2] * 8
+    worlds = [re.findall(r"world size: (\d+)", log.read_text(), re.I) for log in machine.results.rglob("*.log")]
+    assert {size for world in worlds for size in world} <= {"2"}
+
+
+def manifest_of(place: Path):  # type: ignore[no-untyped-def]
+    return read_manifest(open_storage(str(place)))
+
+
+def test_a_port_taken_between_lease_and_start_is_replaced(machine: Machine, wait_until: Wait) -> None:
+    process = machine.start("run", machine.job())
+    wait_until(lambda: bool(list(machine.state.rglob(layout.RUN))))
+    (told,) = machine.state.rglob(layout.RUN)
+    port = Run.read(told).rendezvous.port
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", port))
+        foreign.listen()
+        output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert f"port {port} was taken by another process before training began; taking another" in output
+    (run,) = (Run.read(path) for path in machine.results.rglob(layout.RUN))
+    assert run.rendezvous.port != port
+    assert run.job.attempt == 2
+
+
+def a_holder(name: str) -> Holder:
+    return Holder.of(JobIdentity(namespace="team-a", name=name, uid="u"), datetime.now(UTC))
+
+
+def test_a_run_that_wants_a_held_gpu_refuses_and_names_the_holder(machine: Machine) -> None:
+    machine.environment["CUDA_VISIBLE_DEVICES"] = "0"
+    folder = LeaseFolder(Path(machine.environment["TRAINJOB_LEASES"]))
+    with lease_gpus(folder, 1, ["0"], a_holder("long-training")):
+        code, output = machine.run("run", machine.job(resources={"gpusPerNode": 1, "processesPerNode": 1}))
+    assert code == DeviceFailure.exit_code
+    assert "team-a/long-training" in output
+    assert not machine.results.exists()
+
+
+def test_a_run_that_waits_for_a_gpu_starts_when_it_is_free(machine: Machine, wait_until: Wait) -> None:
+    machine.environment["CUDA_VISIBLE_DEVICES"] = "0"
+    folder = LeaseFolder(Path(machine.environment["TRAINJOB_LEASES"]))
+    job = machine.job(resources={"gpusPerNode": 1, "processesPerNode": 1})
+    with lease_gpus(folder, 1, ["0"], a_holder("long-training")):
+        process = machine.start("run", "--wait", job)
+        assert process.stdout is not None
+        assert "waiting: gpu 0 is held by team-a/long-training" in process.stdout.readline()
+        assert not machine.state.exists()
+    output, _ = process.communicate(timeout=300)
+    assert "on 0, learning rate" in output, "it got the GPU"
+    # Then, as this is no GPU, torch says that there is none.
+    assert process.returncode == DeviceFailure.exit_code
+    assert "torch finds 0" in output
+
+
+def test_ctrl_c_ends_every_rank_and_leaves_a_checkpoint(machine: Machine, wait_until: Wait) -> None:
+    process = machine.start("run", machine.job(training={"epochs": 500, "valInterval": 500}))
+    wait_until(lambda: any(trains(path) for path in machine.state.rglob(layout.PROGRESS)))
+    assert len([words for words in processes_in(machine.root) if "runtime.worker" in words]) >= 2
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == Interrupted.exit_code, output
+    assert processes_in(machine.state) == []
+    (checkpoint,) = machine.results.rglob("interrupted_*.pth")
+    assert checkpoint.name in output
+    assert not list(machine.results.rglob("manifest.json"))
+
+
+def trains(path: Path) -> bool:
+    return Progress.read(path).stage == "Training"
+
+
+def test_a_killed_rank_is_told_as_such(machine: Machine, wait_until: Wait) -> None:
+    process = machine.start("run", machine.job(training={"epochs": 500, "valInterval": 500}))
+    wait_until(lambda: any(trains(path) for path in machine.state.rglob(layout.PROGRESS)))
+    ranks = [
+        int(entry.name)
+        for entry in Path("/proc").glob("[0-9]*")
+        if working_folder(entry).is_relative_to(machine.state) and is_rank(command_line(entry))
+    ]
+    os.kill(max(ranks), signal.SIGKILL)
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == MemoryFailure.exit_code, output
+    assert "SIGKILL" in output
+    assert processes_in(machine.state) == []
+
+
+def is_rank(words: bytes) -> bool:
+    return words.endswith(b"mmaction_trainer.runtime.worker\0") and b"torch.distributed" not in words
+
+
+def command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def working_folder(process: Path) -> Path:
+    try:
+        return (process / "cwd").readlink()
+    except OSError:
+        return Path("/")

@@ -1,0 +1,164 @@
+"""Data in S3: a real server, and videos that come here once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mmaction_trainer.contract.errors import DataFailure, DiskFailure
+from mmaction_trainer.contract.run import LISTS, VIDEOS, DataSource
+from mmaction_trainer.data import check, prepare
+from mmaction_trainer.storage import open_storage
+from tests.s3 import S3Server, start_rclone
+
+CLIP = Path(__file__).parents[2] / "data" / "clips" / "part_0.mp4"
+FILES: Mapping[str, bytes] = {
+    "train.txt": b"run/a.mp4 0\nlong walk/b 1.mp4 1\n",
+    "val.txt": b"run/c.mp4 0\n",
+    "videos/run/a.mp4": CLIP.read_bytes(),
+    "videos/long walk/b 1.mp4": CLIP.read_bytes(),
+    "videos/run/c.mp4": CLIP.read_bytes(),
+    "videos/run/unlisted.mp4": b"not fetched",
+    "rawframes/a/1.jpg": b"not fetched",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with start_rclone(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of an empty place in S3."""
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    return server.bucket(f"bucket-{len(list(server.folder.iterdir()))}") + "/sets/mine"
+
+
+@pytest.fixture
+def source(bucket: str) -> DataSource:
+    put(bucket, FILES)
+    return DataSource(uri=bucket, format="list", num_classes=2)
+
+
+def put(uri: str, files: Mapping[str, bytes]) -> None:
+    storage = open_storage(uri)
+    for key, content in files.items():
+        storage.write(key, content)
+
+
+def quiet(done: int, total: int, what: str) -> None:
+    pass
+
+
+def fetched(cache: Path) -> dict[str, int]:
+    """Every file in the cache and when it was written, by its path in the data set."""
+    (home,) = cache.iterdir()
+    return {str(path.relative_to(home)): path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file()}
+
+
+def test_only_listed_videos_are_fetched_and_training_finds_them(source: DataSource, run_dir: Path, cache: Path) -> None:
+    prepare(source, run_dir, cache, quiet)
+    assert set(fetched(cache)) == {"videos/run/a.mp4", "videos/long walk/b 1.mp4", "videos/run/c.mp4"}
+    for split in LISTS:
+        for line in (run_dir / LISTS[split]).read_text().splitlines():
+            assert (run_dir / VIDEOS / line.split(" ")[0]).read_bytes() == CLIP.read_bytes()
+
+
+def test_what_is_here_is_not_fetched_again_and_what_changed_in_size_is(
+    source: DataSource, run_dir: Path, cache: Path
+) -> None:
+    prepare(source, run_dir, cache, quiet)
+    before = fetched(cache)
+    changed = (CLIP.parent / "test.avi").read_bytes()
+    put(source.uri, {"videos/run/c.mp4": changed})
+    prepare(source, run_dir.with_name("another run"), cache, quiet)
+    after = fetched(cache)
+    assert {path for path in after if after[path] != before[path]} == {"videos/run/c.mp4"}
+    assert (run_dir / VIDEOS).resolve().is_dir()
+    (home,) = cache.iterdir()
+    assert (home / "videos/run/c.mp4").read_bytes() == changed
+
+
+def test_a_cut_file_in_the_cache_is_fetched_again(source: DataSource, run_dir: Path, cache: Path) -> None:
+    prepare(source, run_dir, cache, quiet)
+    (home,) = cache.iterdir()
+    (home / "videos/run/a.mp4").write_bytes(b"cut")
+    prepare(source, run_dir, cache, quiet)
+    assert (home / "videos/run/a.mp4").read_bytes() == CLIP.read_bytes()
+
+
+def test_two_data_sets_share_no_file(source: DataSource, run_dir: Path, cache: Path) -> None:
+    other = f"{source.uri}/other"
+    put(other, FILES)
+    prepare(source, run_dir, cache, quiet)
+    prepare(source.model_copy(update={"uri": other}), run_dir, cache, quiet)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_a_check_fetches_a_few_videos_of_many(source: DataSource, cache: Path) -> None:
+    names = [f"many/{number:02}.mp4" for number in range(15)]
+    put(source.uri, {f"videos/{name}": CLIP.read_bytes() for name in names})
+    put(source.uri, {"train.txt": "".join(f"{name} 1\n" for name in names).encode()})
+    assert check(source, cache, quiet).counts["train"] == 15
+    assert 2 < len([path for path in fetched(cache) if "many" in path]) < 10
+
+
+def test_a_broken_video_is_found_before_the_rest_is_fetched(source: DataSource, run_dir: Path, cache: Path) -> None:
+    names = [f"many/{number:02}.mp4" for number in range(15)]
+    put(source.uri, {f"videos/{name}": CLIP.read_bytes() for name in names[1:]})
+    put(source.uri, {f"videos/{names[0]}": CLIP.read_bytes()[:80_000]})
+    put(source.uri, {"train.txt": "".join(f"{name} 1\n" for name in names).encode()})
+    with pytest.raises(DataFailure, match=r"00\.mp4: does not decode"):
+        prepare(source, run_dir, cache, quiet)
+    assert len(fetched(cache)) < 10
+    assert not run_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({"train.txt": b"run/gone.mp4 0\n"}, "train.txt:1"),
+        ({"val.txt": b"run/c.mp4 2\n"}, "val.txt:1"),
+        ({"videos/run/c.mp4": b""}, "val.txt:1"),
+    ],
+    ids=["missing", "label", "empty"],
+)
+def test_nothing_is_fetched_for_lists_that_are_wrong(
+    source: DataSource, run_dir: Path, cache: Path, files: Mapping[str, bytes], where: str
+) -> None:
+    put(source.uri, files)
+    with pytest.raises(DataFailure) as refused:
+        prepare(source, run_dir, cache, quiet)
+    assert refused.value.where == where
+    assert not cache.exists()
+
+
+def test_a_missing_list_is_refused_with_what_the_bucket_holds(source: DataSource, cache: Path) -> None:
+    with pytest.raises(DataFailure) as refused:
+        check(source.model_copy(update={"train": "lists/train.txt"}), cache, quiet)
+    assert refused.value.where == "lists/train.txt"
+    assert f"{source.uri}/ holds rawframes/, train.txt, val.txt, videos/" in refused.value.found
+
+
+def test_files_are_counted_as_they_come(source: DataSource, run_dir: Path, cache: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    prepare(source, run_dir, cache, lambda *step: told.append(step))
+    assert [step[:2] for step in told if step[2] == "fetching videos"] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def test_videos_that_do_not_fit_are_not_begun(
+    source: DataSource, run_dir: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(DiskFailure) as refused:
+        prepare(source, run_dir, cache, quiet)
+    assert refused.value.found == "0.5 MB of videos to fetch, and 0.0 MB are free"
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+    assert not run_dir.exists()

@@ -1,0 +1,64 @@
+"""Each test of the contract runs on a folder and on every S3 server that is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from mmaction_trainer.contract.run import JobIdentity
+from mmaction_trainer.storage import Storage, open_storage
+from tests.s3 import S3Server, has_versitygw, start_rclone, start_versitygw
+
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with start_rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    if not has_versitygw():
+        pytest.skip("versitygw is not installed")
+    with start_versitygw(tmp_path_factory.mktemp("versitygw")) as server:
+        yield server
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[S3Server], None]:
+    """Point this process's AWS settings at a server."""
+
+    def point(server: S3Server) -> None:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_MAX_ATTEMPTS"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+
+    return point
+
+
+@pytest.fixture
+def bucket(rclone: S3Server, use: Callable[[S3Server], None]) -> str:
+    """A new bucket at rclone, as a URI, in the environment's reach."""
+    use(rclone)
+    return rclone.bucket(f"bucket-{next(_numbers)}")
+
+
+@pytest.fixture(params=["folder", "rclone", "versitygw"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path, use: Callable[[S3Server], None]) -> Storage:
+    """A new, empty storage of each kind."""
+    if request.param == "folder":
+        return open_storage(str(tmp_path / "storage"))
+    server: S3Server = request.getfixturevalue(request.param)
+    use(server)
+    return open_storage(f"{server.bucket(f'bucket-{next(_numbers)}')}/team a/results")
+
+
+@pytest.fixture
+def job() -> JobIdentity:
+    return JobIdentity(namespace="default", name="slowfast", uid="0a1b", attempt=2)

@@ -1,0 +1,128 @@
+"""A server that refuses, is not there, or is asked by nobody: said within seconds, and without the secret."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmaction_trainer.contract.errors import ConfigFailure, StorageFailure
+from mmaction_trainer.contract.run import JobIdentity
+from mmaction_trainer.storage import ObjectMissing, Storage, open_storage, publish
+from tests.run_folders import free_port
+from tests.s3 import S3Server
+from tests.s3_faults import Answer, Request, in_front_of
+
+Use = Callable[[S3Server], None]
+SECRET = "test-secret-key"
+
+
+def refused(ask: Callable[[], object], within_seconds: float = 10) -> StorageFailure:
+    """The failure of ``ask``, which came in time and keeps the secret."""
+    start = time.monotonic()
+    with pytest.raises(StorageFailure) as caught:
+        ask()
+    assert time.monotonic() - start < within_seconds
+    assert not isinstance(caught.value, ObjectMissing)
+    assert SECRET not in str(caught.value)
+    assert caught.value.do
+    return caught.value
+
+
+def questions(storage: Storage, tmp_path: Path) -> dict[str, Callable[[], object]]:
+    """Every operation that asks a server something."""
+    (tmp_path / "file").write_bytes(b"1")
+    return {
+        "list": lambda: list(storage.list()),
+        "stat": lambda: storage.stat("x"),
+        "read": lambda: storage.read("x"),
+        "digest": lambda: storage.digest("x"),
+        "write": lambda: storage.write("x", b"1"),
+        "download": lambda: storage.download("x", tmp_path / "copy"),
+        "upload": lambda: storage.upload(tmp_path / "file", "x"),
+        "delete": lambda: storage.delete("x"),
+    }
+
+
+def test_a_wrong_secret_is_called_one_by_every_operation(
+    rclone: S3Server, use: Use, bucket: str, tmp_path: Path
+) -> None:
+    use(replace(rclone, secret_key="wrong-" + SECRET))
+    storage = open_storage(bucket)
+    for name, ask in questions(storage, tmp_path).items():
+        failure = refused(ask)
+        assert failure.found.startswith("wrong secret"), name
+        assert failure.where == (bucket if name == "list" else f"{bucket}/x")
+        assert "credentialsSecret" in failure.do
+
+
+def test_an_unknown_access_key_is_called_one(rclone: S3Server, use: Use, bucket: str) -> None:
+    use(replace(rclone, access_key="someone-else"))
+    assert refused(lambda: open_storage(bucket).read("x")).found == "unknown access key"
+
+
+def test_a_missing_bucket_is_called_one_by_every_operation(bucket: str, tmp_path: Path) -> None:
+    for name, ask in questions(open_storage(f"{bucket}-not/prefix"), tmp_path).items():
+        failure = refused(ask)
+        assert failure.found == "no such bucket", name
+        assert failure.where.startswith(f"{bucket}-not/prefix")
+
+
+def test_a_server_that_is_not_there_is_reported_with_its_address_after_a_few_tries(
+    rclone: S3Server, use: Use, tmp_path: Path
+) -> None:
+    port = free_port()
+    use(replace(rclone, endpoint=f"http://user:{SECRET}@127.0.0.1:{port}"))
+    failure = refused(lambda: open_storage("s3://bucket").read("x"), within_seconds=15)
+    assert failure.found == f"no connection to http://127.0.0.1:{port}"
+    assert "AWS_ENDPOINT_URL" in failure.do
+
+
+def test_asking_without_credentials_says_which_variables_to_set(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    failure = refused(lambda: open_storage(bucket).read("x"))
+    assert failure.found == "no credentials"
+    assert "AWS_ACCESS_KEY_ID" in failure.do
+
+
+def test_half_of_the_credentials_is_called_that(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    failure = refused(lambda: open_storage(bucket).read("x"))
+    assert failure.found == "half of the credentials: AWS_SECRET_ACCESS_KEY is missing"
+
+
+def test_a_web_site_is_not_taken_for_an_s3_server(rclone: S3Server, use: Use) -> None:
+    def web_site(request: Request, forward: Callable[[Request], Answer]) -> Answer:
+        return Answer(200, {"Content-Type": "text/html"}, b"<!doctype html><p>Welcome!<br>")
+
+    with in_front_of(rclone, web_site) as server:
+        use(server)
+        failure = refused(lambda: list(open_storage("s3://bucket").list()))
+    assert failure.found.endswith("does not answer as S3 does")
+
+
+@pytest.mark.parametrize("endpoint", [f"nonsense {SECRET}", "http://[half", "minio:9000"])
+def test_an_endpoint_that_is_no_url_is_a_fault_of_the_settings(rclone: S3Server, use: Use, endpoint: str) -> None:
+    use(replace(rclone, endpoint=endpoint))
+    with pytest.raises(ConfigFailure, match="AWS_ENDPOINT_URL") as caught:
+        open_storage("s3://bucket")
+    assert SECRET not in str(caught.value)
+
+
+def test_a_profile_that_is_not_there_is_named(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "elsewhere")
+    assert "elsewhere" in refused(lambda: open_storage(bucket)).found
+
+
+def test_a_refused_publication_is_refused_before_anything_is_sent(
+    rclone: S3Server, use: Use, bucket: str, tmp_path: Path, job: JobIdentity
+) -> None:
+    (tmp_path / "config.py").write_bytes(b"1")
+    use(replace(rclone, secret_key="wrong-" + SECRET))
+    assert refused(lambda: publish(open_storage(bucket), tmp_path, ["config.py"], job, {})).found.startswith("wrong")
+    use(rclone)
+    assert list(open_storage(bucket).list()) == []
