@@ -18,12 +18,18 @@ $(VENV)/ready: requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
+.PHONY: tools
+tools: $(BIN)/versitygw ## build the S3 server that the tests use
+
+$(BIN)/versitygw: tests/tools/go.mod tests/tools/go.sum | setup
+	cd tests/tools && GOBIN=$(abspath $(BIN)) GOTOOLCHAIN=local $(abspath $(BIN))/go install tool
+
 .PHONY: demo
 demo: setup ## train three models at once on real clips, on CPU
 	$(BIN)/python -m examples.demo
 
 .PHONY: test
-test: check ## all checks and tests
+test: check tools ## all checks and tests
 	$(BIN)/python -m pytest
 
 .PHONY: check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +14,8 @@ from rich.table import Table
 from mmaction_operator.local.run import Watcher
 from mmaction_trainer.contract.progress import Progress
 
-output = Console(highlight=False)
+# A pipe or a file has no width of its own; rich would fold tables at 80 columns.
+output = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
 errors = Console(stderr=True, highlight=False)
 
 

@@ -12,7 +12,6 @@ import pytest
 from mmaction_trainer.contract.errors import DataFailure, DiskFailure
 from mmaction_trainer.contract.run import LISTS, VIDEOS, DataSource
 from mmaction_trainer.data import check, prepare
-from mmaction_trainer.storage import open_storage
 from tests.s3 import S3Server, start_rclone
 
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "part_0.mp4"
@@ -34,23 +33,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def bucket(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The URI of an empty place in S3."""
+def held(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where the server keeps a new bucket, with the files above in it."""
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
-    return server.bucket(f"bucket-{len(list(server.folder.iterdir()))}") + "/sets/mine"
+    bucket = f"bucket-{len(list(server.folder.iterdir()))}"
+    server.bucket(bucket)
+    put(server.folder / bucket, FILES)
+    return server.folder / bucket
 
 
 @pytest.fixture
-def source(bucket: str) -> DataSource:
-    put(bucket, FILES)
-    return DataSource(uri=bucket, format="list", num_classes=2)
+def source(held: Path) -> DataSource:
+    return DataSource(uri=f"s3://{held.name}/sets/mine", format="list", num_classes=2)
 
 
-def put(uri: str, files: Mapping[str, bytes]) -> None:
-    storage = open_storage(uri)
+def put(bucket: Path, files: Mapping[str, bytes], prefix: str = "sets/mine") -> None:
+    """Make objects, where the server keeps them: as fast as a test can."""
     for key, content in files.items():
-        storage.write(key, content)
+        path = bucket / prefix / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def quiet(done: int, total: int, what: str) -> None:
@@ -72,12 +75,12 @@ def test_only_listed_videos_are_fetched_and_training_finds_them(source: DataSour
 
 
 def test_what_is_here_is_not_fetched_again_and_what_changed_in_size_is(
-    source: DataSource, run_dir: Path, cache: Path
+    held: Path, source: DataSource, run_dir: Path, cache: Path
 ) -> None:
     prepare(source, run_dir, cache, quiet)
     before = fetched(cache)
     changed = (CLIP.parent / "test.avi").read_bytes()
-    put(source.uri, {"videos/run/c.mp4": changed})
+    put(held, {"videos/run/c.mp4": changed})
     prepare(source, run_dir.with_name("another run"), cache, quiet)
     after = fetched(cache)
     assert {path for path in after if after[path] != before[path]} == {"videos/run/c.mp4"}
@@ -94,27 +97,28 @@ def test_a_cut_file_in_the_cache_is_fetched_again(source: DataSource, run_dir: P
     assert (home / "videos/run/a.mp4").read_bytes() == CLIP.read_bytes()
 
 
-def test_two_data_sets_share_no_file(source: DataSource, run_dir: Path, cache: Path) -> None:
-    other = f"{source.uri}/other"
-    put(other, FILES)
+def test_two_data_sets_share_no_file(held: Path, source: DataSource, run_dir: Path, cache: Path) -> None:
+    put(held, FILES, prefix="sets/other")
     prepare(source, run_dir, cache, quiet)
-    prepare(source.model_copy(update={"uri": other}), run_dir, cache, quiet)
+    prepare(source.model_copy(update={"uri": f"s3://{held.name}/sets/other"}), run_dir, cache, quiet)
     assert len(list(cache.iterdir())) == 2
 
 
-def test_a_check_fetches_a_few_videos_of_many(source: DataSource, cache: Path) -> None:
+def test_a_check_fetches_a_few_videos_of_many(held: Path, source: DataSource, cache: Path) -> None:
     names = [f"many/{number:02}.mp4" for number in range(15)]
-    put(source.uri, {f"videos/{name}": CLIP.read_bytes() for name in names})
-    put(source.uri, {"train.txt": "".join(f"{name} 1\n" for name in names).encode()})
+    put(held, {f"videos/{name}": CLIP.read_bytes() for name in names})
+    put(held, {"train.txt": "".join(f"{name} 1\n" for name in names).encode()})
     assert check(source, cache, quiet).counts["train"] == 15
     assert 2 < len([path for path in fetched(cache) if "many" in path]) < 10
 
 
-def test_a_broken_video_is_found_before_the_rest_is_fetched(source: DataSource, run_dir: Path, cache: Path) -> None:
+def test_a_broken_video_is_found_before_the_rest_is_fetched(
+    held: Path, source: DataSource, run_dir: Path, cache: Path
+) -> None:
     names = [f"many/{number:02}.mp4" for number in range(15)]
-    put(source.uri, {f"videos/{name}": CLIP.read_bytes() for name in names[1:]})
-    put(source.uri, {f"videos/{names[0]}": CLIP.read_bytes()[:80_000]})
-    put(source.uri, {"train.txt": "".join(f"{name} 1\n" for name in names).encode()})
+    put(held, {f"videos/{name}": CLIP.read_bytes() for name in names[1:]})
+    put(held, {f"videos/{names[0]}": CLIP.read_bytes()[:80_000]})
+    put(held, {"train.txt": "".join(f"{name} 1\n" for name in names).encode()})
     with pytest.raises(DataFailure, match=r"00\.mp4: does not decode"):
         prepare(source, run_dir, cache, quiet)
     assert len(fetched(cache)) < 10
@@ -131,9 +135,9 @@ def test_a_broken_video_is_found_before_the_rest_is_fetched(source: DataSource, 
     ids=["missing", "label", "empty"],
 )
 def test_nothing_is_fetched_for_lists_that_are_wrong(
-    source: DataSource, run_dir: Path, cache: Path, files: Mapping[str, bytes], where: str
+    held: Path, source: DataSource, run_dir: Path, cache: Path, files: Mapping[str, bytes], where: str
 ) -> None:
-    put(source.uri, files)
+    put(held, files)
     with pytest.raises(DataFailure) as refused:
         prepare(source, run_dir, cache, quiet)
     assert refused.value.where == where

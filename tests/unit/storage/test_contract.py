@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,12 @@ def test_an_object_reads_back_as_it_was_written(storage: Storage) -> None:
     assert storage.digest("config.py") == Stored("config.py", 6, hashlib.sha256(b"x = 2\n").hexdigest())
 
 
-@pytest.mark.parametrize("key", ["a b/c+d=e&f.txt", "ü/日本.mp4", "%20/%2e%2e/x", "v_#?.avi", "deep/er/and/deeper"])
-def test_names_with_any_letters_come_back_from_a_listing(storage: Storage, key: str) -> None:
-    storage.write(key, b"1")
-    assert list(storage.list()) == [Stored(key, 1)]
-    assert storage.read(key) == b"1"
+def test_names_with_any_letters_come_back_from_a_listing(storage: Storage) -> None:
+    names = {"a b/c+d=e&f.txt", "ü/日本.mp4", "%20/%2e%2e/x", "v_#?.avi", "deep/er/and/deeper"}
+    for name in names:
+        storage.write(name, name.encode())
+    assert {stored.key for stored in storage.list()} == names
+    assert all(storage.read(name) == name.encode() for name in names)
 
 
 def test_a_listing_goes_by_folders_not_by_leading_letters(storage: Storage) -> None:
@@ -46,14 +48,14 @@ def test_a_child_sees_its_own_folder_alone(storage: Storage) -> None:
     assert open_storage(child.uri).read("x") == b"1"
 
 
-@pytest.mark.parametrize("key", ["nothing", "folder", "folder/x/below a file"])
-def test_what_is_absent_is_told_from_what_is_refused(storage: Storage, tmp_path: Path, key: str) -> None:
+def test_what_is_absent_is_told_from_what_is_refused(storage: Storage, tmp_path: Path) -> None:
     storage.write("folder/x", b"1")
-    assert storage.stat(key) is None
-    for ask in (storage.read, storage.digest, lambda key: storage.download(key, tmp_path / "in" / "copy")):
-        with pytest.raises(ObjectMissing) as caught:
-            ask(key)
-        assert caught.value.where == f"{storage.uri}/{key}"
+    for key in ("nothing", "folder", "folder/x/below a file"):
+        assert storage.stat(key) is None
+        for ask in (storage.read, storage.digest, lambda key: storage.download(key, tmp_path / "in" / "copy")):
+            with pytest.raises(ObjectMissing) as caught:
+                ask(key)
+            assert caught.value.where == f"{storage.uri}/{key}"
     assert not (tmp_path / "in").exists()
 
 
@@ -64,12 +66,9 @@ def test_deleting_twice_is_no_failure(storage: Storage) -> None:
     assert storage.stat("x") is None
 
 
-@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/passwd", "a//b", "./a", "", "a/", "a\0b", "\ud800"])
-def test_a_name_that_leaves_the_storage_is_refused_by_every_operation(
-    storage: Storage, tmp_path: Path, key: str
-) -> None:
+def test_a_name_that_leaves_the_storage_is_refused_by_every_operation(storage: Storage, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"1")
-    for ask in (
+    operations: list[Callable[[str], object]] = [
         storage.stat,
         storage.read,
         storage.digest,
@@ -79,9 +78,11 @@ def test_a_name_that_leaves_the_storage_is_refused_by_every_operation(
         lambda key: storage.upload(tmp_path / "file", key),
         lambda key: storage.download(key, tmp_path / "copy"),
         lambda key: list(storage.list(key or "/")),
-    ):
-        with pytest.raises(StorageFailure, match="object name"):
-            ask(key)
+    ]
+    for key in ("../x", "a/../../x", "/etc/passwd", "a//b", "./a", "", "a/", "a\0b", "\ud800"):
+        for ask in operations:
+            with pytest.raises(StorageFailure, match="object name"):
+                ask(key)
 
 
 def test_an_upload_tells_what_storage_then_holds(storage: Storage, tmp_path: Path) -> None:

@@ -92,5 +92,10 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
 
 
 def test_a_folder_needs_no_boto3() -> None:
-    program = "import sys; from mmaction_trainer.storage import open_storage; open_storage('x'); assert 'botocore' not in sys.modules"
-    subprocess.run([sys.executable, "-c", program], check=True)
+    program = """
+        import sys
+        from mmaction_trainer.storage import open_storage
+        open_storage("folder")
+        assert "botocore" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)

@@ -27,12 +27,11 @@ def test_a_good_key_ends_the_joined_name_and_comes_off_again(prefix: str, key: s
 
 @given(key=ANYTHING)
 def test_a_key_is_refused_or_stays_below_any_root(key: str) -> None:
-    try:
-        joined = join("/data/root", "", key)
-    except StorageFailure as failure:
-        assert failure.where == "/data/root"
-        assert {"", ".", ".."} & set(key.split("/")) or "\0" in key
+    if {"", ".", ".."} & set(key.split("/")) or "\0" in key:
+        with pytest.raises(StorageFailure, match=r"^/data/root: object name"):
+            join("/data/root", "", key)
         return
+    joined = join("/data/root", "", key)
     parts = PurePosixPath("/data/root", joined).parts
     assert parts[:3] == ("/", "data", "root")
     assert ".." not in parts

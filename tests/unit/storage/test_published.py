@@ -12,6 +12,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from mmaction_trainer.contract.errors import ConfigFailure, StorageFailure
 from mmaction_trainer.contract.run import JobIdentity
@@ -33,7 +34,10 @@ FILES = {
     "test/predictions.pkl": b"",
     "logs/node 0.txt": b"epoch 1\n",
 }
-SUMMARY = {"outcome": "Succeeded", "test": {"top1": 0.9, "top5": None, "protocol": {"clips": 10, "crops": 3}}}
+SUMMARY: dict[str, JsonValue] = {
+    "outcome": "Succeeded",
+    "test": {"top1": 0.9, "top5": None, "protocol": {"clips": 10, "crops": 3}},
+}
 
 
 @pytest.fixture

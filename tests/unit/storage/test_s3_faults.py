@@ -208,21 +208,25 @@ def test_a_server_that_is_busy_is_asked_again(behind: Behind) -> None:
 
     def busy(request: Request, forward: Forward) -> Answer:
         tries.append(request.method)
-        return refusal(503, "SlowDown", "Reduce your request rate.") if len(tries) <= 2 else forward(request)
+        return refusal(503, "SlowDown", "Reduce your request rate.") if len(tries) == 1 else forward(request)
 
     with behind(busy) as storage:
         storage.write("x", b"1")
         assert storage.read("x") == b"1"
-    assert tries == ["PUT", "PUT", "PUT", "GET"]
+    assert tries == ["PUT", "PUT", "GET"]
 
 
-def test_a_server_that_stays_busy_is_quoted(behind: Behind) -> None:
+def test_a_server_that_stays_busy_is_quoted_after_as_many_tries_as_the_user_wants(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+
     def busy(request: Request, forward: Forward) -> Answer:
         return refusal(503, "SlowDown", "Reduce your request rate.")
 
     with (
         behind(busy) as storage,
-        pytest.raises(StorageFailure, match=r"SlowDown: Reduce your request rate\. \(after 4 "),
+        pytest.raises(StorageFailure, match=r"SlowDown: Reduce your request rate\. \(after 2 "),
     ):
         storage.write("x", b"1")
 

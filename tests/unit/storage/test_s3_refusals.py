@@ -8,16 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
 
 from mmaction_trainer.contract.errors import ConfigFailure, StorageFailure
 from mmaction_trainer.contract.run import JobIdentity
 from mmaction_trainer.storage import ObjectMissing, Storage, open_storage, publish
+from mmaction_trainer.storage.s3_failures import s3_failure
 from tests.run_folders import free_port
 from tests.s3 import S3Server
 from tests.s3_faults import Answer, Request, in_front_of
 
 Use = Callable[[S3Server], None]
 SECRET = "test-secret-key"
+
+
+def answered(code: str, status: int) -> botocore.ClientError:
+    """What botocore raises for an answer with this code."""
+    error = {"Code": code, "Message": "in the server's words"}
+    return botocore.ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")  # type: ignore[typeddict-item]
 
 
 def refused(ask: Callable[[], object], within_seconds: float = 10) -> StorageFailure:
@@ -95,14 +104,15 @@ def test_half_of_the_credentials_is_called_that(bucket: str, monkeypatch: pytest
     assert failure.found == "half of the credentials: AWS_SECRET_ACCESS_KEY is missing"
 
 
-def test_a_web_site_is_not_taken_for_an_s3_server(rclone: S3Server, use: Use) -> None:
+def test_a_web_site_is_not_taken_for_an_s3_server(rclone: S3Server, use: Use, tmp_path: Path) -> None:
     def web_site(request: Request, forward: Callable[[Request], Answer]) -> Answer:
         return Answer(200, {"Content-Type": "text/html"}, b"<!doctype html><p>Welcome!<br>")
 
+    (tmp_path / "large").write_bytes(bytes(20_000_000))
     with in_front_of(rclone, web_site) as server:
         use(server)
-        failure = refused(lambda: list(open_storage("s3://bucket").list()))
-    assert failure.found.endswith("does not answer as S3 does")
+        failure = refused(lambda: open_storage("s3://bucket").upload(tmp_path / "large", "large"))
+        assert "AWS_ENDPOINT_URL" in failure.do
 
 
 @pytest.mark.parametrize("endpoint", [f"nonsense {SECRET}", "http://[half", "minio:9000"])
@@ -126,3 +136,40 @@ def test_a_refused_publication_is_refused_before_anything_is_sent(
     assert refused(lambda: publish(open_storage(bucket), tmp_path, ["config.py"], job, {})).found.startswith("wrong")
     use(rclone)
     assert list(open_storage(bucket).list()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (
+            botocore.SSLError(endpoint_url="https://minio", error=ValueError("self-signed")),
+            "no trusted TLS connection to https://minio",
+        ),
+        (botocore.ConnectTimeoutError(endpoint_url="https://minio"), "no connection to https://minio"),
+        (
+            botocore.ReadTimeoutError(endpoint_url="https://minio"),
+            "the connection to https://minio broke off (ReadTimeo",
+        ),
+        (ConnectionResetError(), "the connection to https://minio broke off (ConnectionResetError)"),
+        (botocore.ProxyConnectionError(proxy_url=f"http://me:{SECRET}@proxy"), "the proxy does not answer"),
+        (botocore.CredentialRetrievalError(provider="process", error_msg=SECRET), "credentials cannot be had"),
+        (ResponseParserError(f"not XML: {SECRET}"), "https://minio does not answer as S3 does"),
+        (answered("AccessDenied", 403), "denied"),
+        (answered("403", 403), "denied"),
+        (answered("ExpiredToken", 400), "the credentials have expired"),
+        (answered("RequestTimeTooSkewed", 403), "this machine's clock differs too much"),
+        (answered("PermanentRedirect", 301), "the bucket is in another region"),
+        (answered("XMinioStorageFull", 507), "XMinioStorageFull: in the server's words"),
+    ],
+)
+def test_what_each_error_means(error: Exception, found: str) -> None:
+    failure = s3_failure(error, "s3://bucket/x", f"https://me:{SECRET}@minio")
+    assert type(failure) is StorageFailure
+    assert failure.found.startswith(found)
+    assert failure.do
+    assert SECRET not in str(failure)
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "404", "NoSuchVersion"])
+def test_what_each_way_to_say_absent_means(code: str) -> None:
+    assert isinstance(s3_failure(answered(code, 404), "s3://bucket/x"), ObjectMissing)

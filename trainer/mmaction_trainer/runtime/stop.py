@@ -18,7 +18,7 @@ from mmengine.hooks import Hook
 from mmaction_trainer.contract.errors import Interrupted
 from mmaction_trainer.contract.run import STOP, WORK
 
-REQUEST, STOP_AFTER = "mmaction/stop/request", "mmaction/stop/after"
+REQUEST, STOP_AFTER, SAVED = "mmaction/stop/request", "mmaction/stop/after", "mmaction/stop/saved"
 
 
 class StopHook(Hook):  # type: ignore[misc]
@@ -37,25 +37,35 @@ class StopHook(Hook):  # type: ignore[misc]
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
-        """Stop after the iteration that rank 0 named."""
-        if self.file.exists():
-            self.store.set(REQUEST, b"1")
-        if is_main_process() and self.store.check([REQUEST]) and not self.store.check([STOP_AFTER]):
+        """Stop after the iteration that rank 0 named; no rank leaves before rank 0 has saved."""
+        if self._asked() and is_main_process() and not self.store.check([STOP_AFTER]):
             self.store.set(STOP_AFTER, str(runner.iter + runner.optim_wrapper._accumulative_counts))
-        if self.store.check([STOP_AFTER]) and runner.iter >= int(self.store.get(STOP_AFTER)):
-            self._leave_checkpoint(runner, epoch=runner.epoch, iteration=runner.iter + 1)
+        if not self.store.check([STOP_AFTER]) or runner.iter < int(self.store.get(STOP_AFTER)):
+            return
+        stopped = self._save(runner, epoch=runner.epoch, iteration=runner.iter + 1)
+        self.store.wait([SAVED])
+        raise stopped
 
     def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Stop at once: nothing is all-reduced here, and the epoch's training is done."""
-        if self.file.exists():
-            self._leave_checkpoint(runner, epoch=runner.epoch, iteration=runner.iter)
+        """Rank 0 saves and leaves, which ends the others: they share nothing that could be torn."""
+        if self._asked() and is_main_process():
+            raise self._save(runner, epoch=runner.epoch, iteration=runner.iter)
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Stop at once: the checkpoints are written."""
-        if self.file.exists():
-            raise Interrupted("test", "stopped as asked", do="The checkpoints of the training are there.")
+        """Rank 0 leaves: the checkpoints of the training are there."""
+        if self._asked() and is_main_process():
+            raise Interrupted("test", "stopped as asked", do="The checkpoints of the training were left.")
 
-    def _leave_checkpoint(self, runner: Any, *, epoch: int, iteration: int) -> None:
+    def _asked(self) -> bool:
+        """Whether some rank has seen the launcher's file."""
+        if self.file.exists():
+            self.store.set(REQUEST, b"1")
+        return self.store.check([REQUEST])
+
+    def _save(self, runner: Any, *, epoch: int, iteration: int) -> Interrupted:
+        """Save a checkpoint from rank 0, tell the others, and say how the training ended."""
         name = f"interrupted_epoch_{epoch}_iter_{iteration}.pth"
         runner.save_checkpoint(WORK, name, meta={"epoch": epoch, "iter": iteration}, by_epoch=False)
-        raise Interrupted("training", f"stopped as asked after iteration {iteration}", do=f"{name} was left.")
+        if is_main_process():
+            self.store.set(SAVED, b"1")
+        return Interrupted("training", f"stopped as asked after iteration {iteration}", do=f"{name} was left.")

@@ -65,6 +65,7 @@ def test_best(runner: Any) -> None:
     """Score the best checkpoint by the test protocol; the newest one where no validation chose."""
     hook = next(hook for hook in runner.hooks if hasattr(hook, "best_ckpt_path"))
     checkpoint = hook.best_ckpt_path or hook.last_ckpt
+    torch.distributed.barrier()  # rank 0 may still be writing it
     runner.logger.info(f"Testing {checkpoint}")
     runner.load_checkpoint(checkpoint, map_location="cpu")
     runner.test()

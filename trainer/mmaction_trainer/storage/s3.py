@@ -69,10 +69,11 @@ class S3:
             )
             for page in pages:
                 for found in page.get("Contents", []):
+                    if found["Key"].endswith("/"):
+                        continue
                     key = found["Key"].removeprefix(f"{top}/" if top else "")
-                    if not key.endswith("/"):
-                        join(self.uri, top, key)  # A foreign name such as a/../../b must not reach a local path.
-                        yield Stored(key, found["Size"])
+                    join(self.uri, top, key)  # A foreign name such as a/../../b must not reach a local path.
+                    yield Stored(key, found["Size"])
 
     def stat(self, key: str) -> Stored | None:
         """The object's size, or None."""

@@ -20,6 +20,7 @@ from .failures import ObjectMissing
 _SECRET = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the secret that spec.storage.credentialsSecret names."
 _GRANT = "Let these credentials list, read, write and delete objects below the URI."
 _REGION = "Set AWS_REGION to the region of the bucket."
+_SERVER = "Run it again later; if it stays so, check the server, and that AWS_ENDPOINT_URL names an S3 server."
 _NETWORK = "Check AWS_ENDPOINT_URL, and that this machine may reach it."
 
 # S3's error codes, and the bare statuses of answers that carry no code: what it means, what to do.
@@ -125,6 +126,7 @@ def _refusal(error: botocore.ClientError, uri: str) -> StorageFailure:
     if code in _REFUSALS:
         found, do = _REFUSALS[code]
         return StorageFailure(uri, found, do=do)
-    tries = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
-    again = f" (after {tries + 1} tries)" if tries else ""
-    return StorageFailure(uri, f"{code}: {message}{again}")
+    answer = error.response.get("ResponseMetadata", {})
+    again = f" (after {answer['RetryAttempts'] + 1} tries)" if answer.get("RetryAttempts") else ""
+    broken = answer.get("HTTPStatusCode", 0) >= 500
+    return StorageFailure(uri, f"{code}: {message}{again}", do=_SERVER if broken else "")
