@@ -34,7 +34,9 @@ def run(
     rendered = render(job)
     for warning in rendered.warnings:
         errors.print(f"warning: {warning}", style="yellow", markup=False)
-    settings = Settings(state=_state(), leases=LeaseFolder.of_machine(os.environ), ports=PortRange.parse(ports), wait=wait, grace=grace)
+    settings = Settings(
+        state=_state(), leases=LeaseFolder.of_machine(os.environ), ports=PortRange.parse(ports), wait=wait, grace=grace
+    )
     with watching(job.metadata.name) as watcher:
         ended = local.run.run(job, rendered, str(uuid.uuid4()), settings, watcher)
     _tell(ended.result, ended.folder)

@@ -16,7 +16,7 @@ from mmaction_trainer.contract.progress import Progress
 
 # A pipe or a file has no width of its own; rich would fold tables at 80 columns.
 output = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
-errors = Console(stderr=True, highlight=False)
+errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 400)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def test_folders_inside_a_class_folder_belong_to_the_class(holdings: Build) -> N
     assert paths(annotations)["train"] == [("train/run/day1/a.mp4", 0)]
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a.AVI", "a b.webm", "a.b.mkv", "line\nbreak.mov"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.AVI", "a b.webm", "a.b.mkv", "line\nbreak.mov", "line\nbreak/a.mov"])
 def test_a_video_is_known_by_its_extension(holdings: Build, name: str) -> None:
     assert len(read(holdings, f"train/run/{name}", "val/run/a.mp4").train) == 1
 

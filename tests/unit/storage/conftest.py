@@ -21,7 +21,7 @@ _numbers = count()
 def _botocore_reads_its_data_once() -> Iterator[None]:
     """Each test makes its own client; the megabytes of JSON behind one need reading once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.loaders.create_loader", cache(create_loader))
+        patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield
 
 
