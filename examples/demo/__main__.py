@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-
 from . import clips
 
 HERE = Path(__file__).parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from .conftest import Machine
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[S3Server]:
+def server(tmp_path: Path, dataset: Path) -> Iterator[S3Server]:
     folder = tmp_path / "buckets"
-    folder.mkdir()
+    shutil.copytree(dataset, folder / "datasets" / "six")  # before the start: rclone remembers which buckets there are
     with start_rclone(folder) as server:
         yield server
 
@@ -24,8 +25,6 @@ def server(tmp_path: Path) -> Iterator[S3Server]:
 def test_results_in_s3_download_verify_and_show_one_changed_byte(machine: Machine, server: S3Server) -> None:
     machine.environment |= server.environment()
     server.bucket("results")
-    (server.folder / "datasets").mkdir()
-    (server.folder / "datasets" / "six").symlink_to(machine.dataset)
     job = machine.job(dataset={"uri": "s3://datasets/six"}, storage={"uri": "s3://results/team-a"})
     code, output = machine.run("run", job)
     assert code == 0, output

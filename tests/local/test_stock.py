@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import mmaction
+
 from mmaction_operator import api
 from mmaction_operator.render import render
 from mmaction_trainer import data

@@ -35,7 +35,6 @@ from .devices import visible_gpus
 
 PORT_ATTEMPTS = 5
 SECONDS_BETWEEN_LOOKS = 0.3
-LEASE_FDS = "TRAINJOB_LEASE_FDS"
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def start(folder: Path, devices: GPULease, port: PortLease, settings: Settings) 
             env={
                 **os.environ,
                 "CUDA_VISIBLE_DEVICES": ",".join(devices.devices),
-                LEASE_FDS: ",".join(map(str, fds)),
+                layout.LEASE_FDS: ",".join(map(str, fds)),
             },
             pass_fds=fds,
             start_new_session=True,

@@ -173,3 +173,10 @@ def test_what_each_error_means(error: Exception, found: str) -> None:
 @pytest.mark.parametrize("code", ["NoSuchKey", "404", "NoSuchVersion"])
 def test_what_each_way_to_say_absent_means(code: str) -> None:
     assert isinstance(s3_failure(answered(code, 404), "s3://bucket/x"), ObjectMissing)
+
+
+def test_a_server_with_a_name_is_asked_for_the_bucket_by_path(rclone: S3Server, use: Use, bucket: str) -> None:
+    use(replace(rclone, endpoint=rclone.endpoint.replace("127.0.0.1", "localhost")))
+    storage = open_storage(bucket)
+    storage.write("x", b"1")
+    assert storage.read("x") == b"1"

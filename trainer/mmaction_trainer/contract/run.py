@@ -21,6 +21,10 @@ LOGS = "logs"
 FAILURES = "failures"
 STOP = "stop"
 
+LEASE_FDS = "TRAINJOB_LEASE_FDS"
+"""Environment variable of the launcher: file descriptors, separated by commas, that hold this run's leases. It keeps
+them open and hands them on to torchrun, so that a lease lives as long as anything that uses it."""
+
 
 class JobIdentity(Document):
     """Which job, and which try of it. No two attempts in the world share one."""

@@ -24,10 +24,6 @@ from mmaction_trainer.contract.run import Run
 from . import results, torchrun, weights
 from .meeting import meet
 
-LEASE_FDS = "TRAINJOB_LEASE_FDS"
-"""Environment variable: file descriptors, separated by commas, that hold this run's leases. They are kept open, and
-handed on to torchrun, so that a lease lives as long as anything that uses it."""
-
 
 class Attempt:
     """One attempt on one node.
@@ -45,6 +41,7 @@ class Attempt:
         self.grace, self.meet_within = grace, meet_within
         self.run = Run.read(run_dir / layout.RUN)
         self.stopping = False
+        self.stage: Stage = "Preparing"
 
     def main(self) -> int:
         """Run, leave ``result.json``, and return the exit code."""
@@ -86,7 +83,7 @@ class Attempt:
         self.tell("Starting", f"port {self.run.rendezvous.port}, rendezvous {self.run.job.rendezvous_id}")
         self.refuse_if_stopping()
         meet(self.run, self.node_rank, within=self.meet_within)
-        fds = tuple(int(fd) for fd in os.environ.get(LEASE_FDS, "").split(",") if fd)
+        fds = tuple(int(fd) for fd in os.environ.get(layout.LEASE_FDS, "").split(",") if fd)
         torchrun.train(
             self.run,
             self.run_dir,
@@ -114,8 +111,6 @@ class Attempt:
         """Leave if this run was asked to stop."""
         if self.stopping:
             raise Interrupted("run", "stopped as asked before training began")
-
-    stage: Stage = "Preparing"
 
     def tell(self, stage: Stage, message: str, done: int | None = None, total: int | None = None) -> None:
         """Write how far this attempt is; the ranks do so while they train."""

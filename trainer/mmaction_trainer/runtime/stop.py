@@ -60,7 +60,7 @@ class StopHook(Hook):  # type: ignore[misc]
         """Whether some rank has seen the launcher's file."""
         if self.file.exists():
             self.store.set(REQUEST, b"1")
-        return self.store.check([REQUEST])
+        return bool(self.store.check([REQUEST]))
 
     def _save(self, runner: Any, *, epoch: int, iteration: int) -> Interrupted:
         """Save a checkpoint from rank 0, tell the others, and say how the training ended."""
