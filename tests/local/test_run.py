@@ -13,11 +13,11 @@ from pathlib import Path
 
 from mmaction_operator.ports import Holder, LeaseFolder, lease_gpus
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import DeviceFailure, Interrupted, MemoryFailure
+from mmaction_trainer.contract.errors import DataFailure, DeviceFailure, Interrupted, MemoryFailure
 from mmaction_trainer.contract.progress import Progress
 from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import JobIdentity, Run
-from mmaction_trainer.storage import open_storage, read_manifest, verify
+from mmaction_trainer.storage import Manifest, open_storage, read_manifest, verify
 
 from .conftest import Machine, processes_in
 
@@ -43,12 +43,9 @@ def test_a_job_trains_validates_tests_and_leaves_verified_results(machine: Machi
     assert not list(machine.state.rglob("*.pth")), "the run folder of a job that succeeded is removed"
     assert machine.run("render", machine.root / "small.yaml")[1] == " ".join((place / "config.py").read_text().split())
 
-
-def test_a_broken_job_after_a_good_one_does_not_touch_its_results(machine: Machine) -> None:
-    assert machine.run("run", machine.job())[0] == 0
     before = {path: path.stat().st_mtime_ns for path in machine.results.rglob("*") if path.is_file()}
-    assert machine.run("run", machine.job(dataset={"numClasses": 7}))[0] != 0
-    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert machine.run("run", machine.job(dataset={"numClasses": 7}))[0] == DataFailure.exit_code
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "a later job that fails touches nothing"
 
 
 def test_eight_runs_started_at_one_moment_share_neither_port_nor_world(machine: Machine) -> None:
@@ -59,12 +56,10 @@ def test_eight_runs_started_at_one_moment_share_neither_port_nor_world(machine: 
     results = [Result.model_validate(job.summary) for job in map(manifest_of, machine.results.glob("default/*/*"))]
     assert len({run.rendezvous.port for run in runs}) == 8
     assert len({run.job.rendezvous_id for run in runs}) == 8
-    assert [result.world_size for result in results] == [2] * 8
-    worlds = [re.findall(r"world size: (\d+)", log.read_text(), re.I) for log in machine.results.rglob("*.log")]
-    assert {size for world in worlds for size in world} <= {"2"}
+    assert [result.world_size for result in results] == [2] * 8, "as the ranks counted themselves"
 
 
-def manifest_of(place: Path):  # type: ignore[no-untyped-def]
+def manifest_of(place: Path) -> Manifest:
     return read_manifest(open_storage(str(place)))
 
 

@@ -56,10 +56,12 @@ def summary(run: Run, run_dir: Path) -> Result:
     lines = [json.loads(line) for line in (run_dir / layout.METRICS).read_text().splitlines()]
     validations = [line for line in lines if line["stage"] == "val"]
     tests = [line for line in lines if line["stage"] == "test"]
+    world = [line["worldSize"] for line in lines if line["stage"] == "start"]
     best = max(validations, key=lambda line: line["top1"], default=None)
     return outcome(
         run,
         "Succeeded",
+        world_size=world[-1],
         val=score(best, run.val_protocol),
         test=score(tests[-1] if tests else None, run.test_protocol),
         checkpoint=next((f"checkpoints/{path.name}" for path in (run_dir / layout.WORK).glob("best_*.pth")), None),
@@ -71,13 +73,13 @@ def score(line: dict[str, Any] | None, protocol: Protocol) -> Score | None:
     return Score.model_validate({**line, "protocol": protocol}) if line else None
 
 
-def outcome(run: Run, outcome: Any, **rest: Any) -> Result:
-    """A result with what is known of every attempt."""
+def outcome(run: Run, outcome: Any, *, world_size: int | None = None, **rest: Any) -> Result:
+    """A result with what is known of every attempt; ``world_size`` as the ranks saw it, else as it was meant."""
     return Result(
         outcome=outcome,
         results_uri=run.results_uri,
         port=run.rendezvous.port,
-        world_size=run.world.size,
+        world_size=world_size or run.world.size,
         **rest,
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmaction.registry import HOOKS
-from mmengine.dist import is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 
 from mmaction_trainer.contract import run as layout
@@ -37,6 +37,11 @@ class ProgressHook(Hook):  # type: ignore[misc]
         self.top1: float | None = None
         self._written = 0.0
         self._began: tuple[float, int] | None = None
+
+    def before_train(self, runner: Any) -> None:
+        """Note the world as the ranks see it."""
+        if is_main_process():
+            self._record("start", {"worldSize": get_world_size(), "epochs": runner.max_epochs})
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
