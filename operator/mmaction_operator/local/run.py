@@ -181,7 +181,10 @@ def follow(process: subprocess.Popen[bytes], folder: Path, settings: Settings, w
         watcher.say(f"stopping: the ranks finish their iteration and leave a checkpoint ({settings.grace:g} s at most)")
         process.send_signal(signal.SIGTERM)
 
-    before = {signum: signal.signal(signum, stop) for signum in (signal.SIGINT, signal.SIGTERM)}
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for signum, handler in before.items():
+        if handler != signal.SIG_IGN:  # nohup
+            signal.signal(signum, stop)
     try:
         while process.poll() is None:
             show(folder, watcher)

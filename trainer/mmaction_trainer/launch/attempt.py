@@ -80,7 +80,7 @@ class Attempt:
 
     def train(self) -> None:
         """Meet the other nodes, then run the ranks."""
-        self.tell("Starting", f"port {self.run.rendezvous.port}, rendezvous {self.run.job.rendezvous_id}")
+        self.tell("Starting", f"{self.run.world.size} ranks on port {self.run.rendezvous.port}")
         self.refuse_if_stopping()
         meet(self.run, self.node_rank, within=self.meet_within)
         fds = tuple(int(fd) for fd in os.environ.get(layout.LEASE_FDS, "").split(",") if fd)
