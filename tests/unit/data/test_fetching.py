@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -164,5 +166,25 @@ def test_videos_that_do_not_fit_are_not_begun(
     with pytest.raises(DiskFailure) as refused:
         prepare(source, run_dir, cache, quiet)
     assert refused.value.found == "0.5 MB of videos to fetch, and 0.0 MB are free"
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+    assert not run_dir.exists()
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """A disk that is full after ``size`` bytes of a file, as far as this process can tell."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_up_on_the_way_leaves_nothing_half_written(
+    source: DataSource, run_dir: Path, cache: Path
+) -> None:
+    with files_up_to(100_000), pytest.raises(DiskFailure):
+        prepare(source, run_dir, cache, quiet)
     assert not [path for path in cache.rglob("*") if path.is_file()]
     assert not run_dir.exists()

@@ -49,7 +49,7 @@ def samples(holdings: Holdings, name: str, source: DataSource) -> tuple[Sample, 
             frames = int(columns["frames"]) if source.media == "frames" else None
             read.append(Sample(columns["path"], int(columns["label"]), line.where, frames))
         else:
-            wrong.append(Finding(line.where, f"{line.text!r} is no such line"))
+            wrong.append(Finding(line.where, f"{line.text!r} is not a line of a list"))
     columns_of = "<folder> <frames> <label>" if source.media == "frames" else "<path> <label>"
     refuse(wrong, accepted=f"lines of `{columns_of}`, separated by a space or a comma, the label a class id from 0")
     return tuple(read)

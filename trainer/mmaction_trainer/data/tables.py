@@ -95,7 +95,7 @@ def rows(holdings: Holdings, name: str, split: str) -> tuple[Row, ...]:
         if row := row_of(where, cells):
             read.append(row)
         else:
-            wrong.append(Finding(where, f"{','.join(cells.values())!r} is no such row"))
+            wrong.append(Finding(where, f"{','.join(cells.values())!r} lacks something"))
     refuse(wrong, accepted="a path and a label, or a label, a YouTube id and two whole numbers of seconds")
     if len({row.split for row in read}) > 1:
         read = [row for row in read if row.split in SPLIT_NAMES[split]]
