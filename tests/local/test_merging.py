@@ -63,7 +63,7 @@ def test_launchers_of_two_jobs_with_one_port_never_reach_torchrun(tmp_path: Path
     code = (
         "import sys; from pathlib import Path; from mmaction_trainer.contract.errors import Failure\n"
         "from mmaction_trainer.contract.run import Run; from mmaction_trainer.launch.meeting import meet\n"
-        "try: meet(Run.read(Path(sys.argv[1])), int(sys.argv[2]), within=10)\n"
+        "try: meet(Run.read(Path(sys.argv[1])), int(sys.argv[2]), within=5)\n"
         "except Failure as failure: print(failure); sys.exit(failure.exit_code)"
     )
     processes = []

@@ -35,9 +35,8 @@ class Part:
         only_crop: the one crop that it works with, where it is built for one.
         one_crop: it sees the same crop in training and in tests; the others are tested on whole short sides.
         segments: its frames are the segments of one clip, so ``num_clips`` of the sampler has to equal them.
-        sized_weights: its weights that fit one size of input alone, in words.
+        sized_weights: key of ``sizes`` -> its weights that fit one value of that key alone, in words.
         needs: what it imports that the trainer image does not have, in words.
-        idle_parameters: some of its parameters take no part in the loss, and DDP has to be told.
     """
 
     unloaded: Mapping[str, Any] = field(default_factory=dict)
@@ -49,9 +48,8 @@ class Part:
     only_crop: int | None = None
     one_crop: bool = False
     segments: bool = False
-    sized_weights: str = ""
+    sized_weights: Mapping[str, str] = field(default_factory=dict)
     needs: str = ""
-    idle_parameters: bool = False
 
 
 def _c3d_sizes(frames: int, crop: int) -> Mapping[str, Any]:
@@ -64,11 +62,14 @@ def _c3d_sizes(frames: int, crop: int) -> Mapping[str, Any]:
 PLAIN = {"pretrained": None}
 INFLATED = {"pretrained": None, "pretrained2d": False}
 MMPRETRAIN = "mmpretrain"
+POSITIONS, RELATIVE = "the position embeddings", "the relative position embeddings"
 
 PARTS: Mapping[str, Part] = {
     # Convolutions over frames
     "C2D": Part(PLAIN, min_frames=2),
-    "C3D": Part(PLAIN, sizes=_c3d_sizes, min_frames=16, one_crop=True, sized_weights="the first linear layer"),
+    "C3D": Part(
+        PLAIN, sizes=_c3d_sizes, min_frames=16, one_crop=True, sized_weights={"out_dim": "the first linear layer"}
+    ),
     "ResNet2Plus1d": Part(PLAIN),
     "ResNet3d": Part(PLAIN, min_frames=5),
     "ResNet3dCSN": Part(PLAIN),
@@ -91,7 +92,7 @@ PARTS: Mapping[str, Part] = {
         INFLATED,
         sizes=lambda frames, _: {"num_segments": frames},
         segments=True,
-        sized_weights="the offset networks",
+        sized_weights={"num_segments": "the offset networks"},
         needs="mmcv with its CUDA operators (tin_shift)",
     ),
     "ResNetTSM": Part(INFLATED, sizes=lambda frames, _: {"num_segments": frames}, segments=True),
@@ -100,14 +101,14 @@ PARTS: Mapping[str, Part] = {
         sizes=lambda frames, _: {"num_segments": frames},
         min_frames=3,
         segments=True,
-        sized_weights="the temporal adaptive modules",
+        sized_weights={"num_segments": "the temporal adaptive modules"},
     ),
     # Transformers
     "MViT": Part(
         {"pretrained": None, "pretrained_type": None, "init_cfg": ABSENT},
         sizes=lambda frames, crop: {"temporal_size": frames, "spatial_size": crop},
         one_crop=True,
-        sized_weights="the relative position embeddings",
+        sized_weights={"temporal_size": RELATIVE, "spatial_size": RELATIVE},
     ),
     "SwinTransformer3D": Part(INFLATED),
     "TimeSformer": Part(
@@ -115,14 +116,14 @@ PARTS: Mapping[str, Part] = {
         sizes=lambda frames, crop: {"num_frames": frames, "img_size": crop},
         crop_of="patch_size",
         one_crop=True,
-        sized_weights="the position and time embeddings",
+        sized_weights={"num_frames": "the time embeddings", "img_size": POSITIONS},
     ),
     "UniFormerV2": Part(
         {"pretrained": None, "clip_pretrained": False, "init_cfg": ABSENT},
         sizes=lambda frames, crop: {"t_size": frames, "input_resolution": crop},
         crop_of="patch_size",
         one_crop=True,
-        sized_weights="the position embeddings",
+        sized_weights={"input_resolution": POSITIONS},
     ),
     "timm.swin_base_patch4_window7_224": Part({"pretrained": False}, only_crop=224, one_crop=True, needs="timm"),
     # Necks
@@ -137,7 +138,7 @@ PARTS: Mapping[str, Part] = {
         min_frames=2,
         max_frames=16,  # it keeps every subset of the frames
         segments=True,
-        sized_weights="the relation modules",
+        sized_weights={"num_segments": "the relation modules"},
     ),
     "TSMHead": Part(sizes=lambda frames, _: {"num_segments": frames}, segments=True),
     "TSNHead": Part(),
@@ -176,8 +177,3 @@ def warn_of_needs(draft: Draft) -> Draft:
             name = draft.get(f"model.{place}.type")
             draft = draft.warn(f"{name} needs {part.needs}, which the stock trainer image does not have.")
     return draft
-
-
-def has_idle_parameters(draft: Draft) -> bool:
-    """Whether some parameters of the model get no gradient."""
-    return any(part.idle_parameters for part in parts(draft.get("model")).values())

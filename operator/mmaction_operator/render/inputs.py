@@ -32,9 +32,7 @@ def apply(draft: Draft, wanted: InputSpec, *, loads_weights: bool) -> Draft:
     if crop != recipe_crop or short_side is not None:
         draft = draft.pipelines(lambda pipeline: cropping.resized(pipeline, recipe_crop, crop, short_side))
         _accept_short_side(draft, crop)
-    if (frames, crop) == (recipe_frames, recipe_crop):
-        return draft
-    return _model(draft, frames, crop, loads_weights=loads_weights)
+    return _model(draft, (recipe_frames, recipe_crop), (frames, crop), loads_weights=loads_weights)
 
 
 def _frames(draft: Draft, wanted: InputSpec) -> int:
@@ -80,17 +78,22 @@ def _interval(draft: Draft, interval: int) -> Draft:
     return draft.pipelines(lambda pipeline: sampling.with_interval(pipeline, interval))
 
 
-def _model(draft: Draft, frames: int, crop: int, *, loads_weights: bool) -> Draft:
+def _model(draft: Draft, recipe: tuple[int, int], wanted: tuple[int, int], *, loads_weights: bool) -> Draft:
+    """The model told of its (frames, crop), where they are not the recipe's."""
+    if wanted == recipe:
+        return draft
     for place, part in parts(draft.get("model")).items():
-        name = draft.get(f"model.{place}.type")
-        _accept(draft, place, part, frames, crop)
-        changes = part.sizes(frames, crop) if part.sizes else {}
+        _accept(draft, place, part, *wanted)
+        before, after = (part.sizes(*size) if part.sizes else {} for size in (recipe, wanted))
+        changes = {key: value for key, value in after.items() if before[key] != value}
         for key, value in changes.items():
             draft = draft.put(f"model.{place}.{key}", value)
-        if loads_weights and part.sized_weights:
+        unfit = dict.fromkeys(words for key, words in part.sized_weights.items() if key in changes)
+        if loads_weights and unfit:
+            name = draft.get(f"model.{place}.type")
             draft = draft.warn(
-                f"The checkpoint was trained on another input size: of {name}, {part.sized_weights} do not fit "
-                "and start from random values."
+                f"The checkpoint was trained on another input: {' and '.join(unfit)} of {name} do not fit, and start "
+                "from random values."
             )
     return draft
 

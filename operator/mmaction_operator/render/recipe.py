@@ -54,7 +54,7 @@ def begin(entry: ZooEntry) -> Draft:
     draft = Draft({key: entry.config[key] for key in KEPT if key in entry.config})
     for stage in STAGES:
         draft = _one_dataset(draft, stage).pipeline(stage, _accepted_arguments)
-    return _renamed_package(draft)
+    return _as_installed(draft)
 
 
 def untrainable(entry: ZooEntry, relatives: Sequence[str] = ()) -> ConfigFailure:
@@ -92,13 +92,19 @@ def _accepted_arguments(pipeline: list[Config]) -> list[Config]:
     return [clean(transform) for transform in pipeline]
 
 
-def _renamed_package(draft: Draft) -> Draft:
-    """mmcls became mmpretrain; the old package does not install any more."""
+def _as_installed(draft: Draft) -> Draft:
+    """Backbones of other packages as those are today.
+
+    mmcls became mmpretrain, and the old package does not install any more. timm's Swin puts channels last since 0.9,
+    which one of the two TSN configs that use it says and the other does not.
+    """
 
     def rename(node: Config) -> Config:
         name = node.get("type")
         if isinstance(name, str) and name.startswith("mmcls."):
             return {**node, "type": "mmpretrain." + name.removeprefix("mmcls.")}
+        if isinstance(name, str) and name.startswith("timm.swin"):
+            return {**node, "feature_shape": "NHWC"}
         return node
 
     return draft.put("model", rewrite(draft.get("model"), rename))

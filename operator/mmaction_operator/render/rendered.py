@@ -85,7 +85,7 @@ def render_entry(job: TrainJob, entry: ZooEntry) -> Rendered:
     draft = families.warn_of_needs(draft)
 
     draft = overrides.apply(draft, spec.overrides)
-    draft = classes.apply(draft, spec.dataset.classes)
+    draft = classes.settle(draft, spec.dataset.classes)
     draft = loaders.settle(draft)
     draft = runtime_settings.settle(draft, device)
     return _rendered(job, draft, weights)

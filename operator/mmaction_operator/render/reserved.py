@@ -53,7 +53,6 @@ KEYS: Mapping[str, Reserved] = {
     },
     **{f"default_hooks.checkpoint.{key}": BEST for key in ("out_dir", "backend_args", "file_client_args")},
     "default_hooks.checkpoint.published_keys": BEST,
-    **dict.fromkeys(classes.COUNTS, CLASSES),
 }
 
 
@@ -66,6 +65,9 @@ def check_asked(change: Config) -> None:
     for pattern, reserved in KEYS.items():
         for path in tree.matching(change, pattern):
             raise _refusal(path, reserved)
+    for path, _ in tree.nodes(change):
+        if path and classes.is_count(path):
+            raise _refusal(path, CLASSES)
 
 
 def check_kept(before: Config, after: Config) -> None:
@@ -75,9 +77,7 @@ def check_kept(before: Config, after: Config) -> None:
         ConfigFailure: names the key that is gone or different.
     """
     for pattern, reserved in KEYS.items():
-        if reserved is CLASSES:
-            continue  # set again, wherever the model now keeps it
-        for path in {*tree.matching(before, pattern), *tree.matching(after, pattern)}:
+        for path in (*tree.matching(before, pattern), *tree.matching(after, pattern)):
             if not tree.same(tree.get(before, path), tree.get(after, path)):
                 raise _refusal(path, reserved, changed=f"{DELETE} or a whole list took it away or changed it")
 

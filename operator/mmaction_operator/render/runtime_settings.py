@@ -7,7 +7,7 @@ from typing import Literal
 from mmaction_trainer.contract.run import WORK
 
 from ..api.spec import ResourcesSpec, TrainingSpec
-from . import families
+from . import tree
 from .draft import Draft
 from .tree import Config, rewrite
 
@@ -44,15 +44,13 @@ def apply(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
     }
     for key, value in settings.items():
         draft = draft.put(key, value)
-    if families.has_idle_parameters(draft):
-        draft = draft.put("find_unused_parameters", True)
     return _for_cpu(draft) if where == "cpu" else draft
 
 
 def settle(draft: Draft, where: Device) -> Draft:
     """What follows from the rest, once overrides are in: progress is reported, and DDP finds idle parameters."""
     hooks = draft.get("custom_hooks") or []
-    if PROGRESS not in hooks:
+    if not any(tree.get(hook, "type") == PROGRESS["type"] for hook in hooks):
         draft = draft.put("custom_hooks", [*hooks, PROGRESS])
     if where == "cpu" and draft.get("model_wrapper_cfg"):
         draft = draft.put("model_wrapper_cfg.find_unused_parameters", bool(draft.get("find_unused_parameters", False)))

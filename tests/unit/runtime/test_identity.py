@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
 from datetime import timedelta
 
 import pytest
@@ -21,22 +21,21 @@ def server() -> dist.TCPStore:
     return dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
 
+def a_rank(port: int, job: JobIdentity, number: int, world_size: int) -> str:
+    """What one rank ends with: "" or the failure."""
+    store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=5))
+    try:
+        identity.prove(job, store, rank=number, world_size=world_size)
+    except IdentityFailure as failure:
+        return str(failure)
+    return ""
+
+
 def a_world(server: dist.TCPStore, jobs: list[JobIdentity], *, world_size: int | None = None) -> list[str]:
-    """What each rank of a world of these jobs ends with: "" or the failure."""
-
-    stores = [
-        dist.TCPStore("127.0.0.1", server.port, is_master=False, timeout=timedelta(seconds=3)) for _ in jobs
-    ]  # here, as making one keeps the interpreter's lock while it waits
-
-    def rank(number: int) -> str:
-        try:
-            identity.prove(jobs[number], stores[number], rank=number, world_size=world_size or len(jobs))
-        except IdentityFailure as failure:
-            return str(failure)
-        return ""
-
-    with ThreadPoolExecutor(len(jobs)) as ranks:
-        return list(ranks.map(rank, range(len(jobs))))
+    """What each rank of a world of these jobs ends with. Ranks are processes: a store keeps the interpreter's lock."""
+    with multiprocessing.get_context("fork").Pool(len(jobs)) as ranks:
+        told = [(server.port, job, number, world_size or len(jobs)) for number, job in enumerate(jobs)]
+        return ranks.starmap(a_rank, told, chunksize=1)
 
 
 def test_ranks_of_one_attempt_pass(server: dist.TCPStore) -> None:

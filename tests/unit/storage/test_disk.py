@@ -99,3 +99,26 @@ def test_a_folder_needs_no_boto3() -> None:
         assert "botocore" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+
+
+def test_a_disk_that_keeps_something_else_fails_the_upload(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(os.urandom(3_000_000))
+
+    def damage(count: int) -> None:
+        (unfinished,) = (tmp_path / "storage").iterdir()
+        with unfinished.open("r+b") as file:
+            file.write(b"damaged")
+
+    with pytest.raises(StorageFailure, match=r"holds 3000000 bytes, sha256 .* accepted: the 3000000 bytes"):
+        open_storage(str(tmp_path / "storage")).upload(tmp_path / "file", "x", damage)
+
+
+def test_a_file_that_shrinks_while_it_is_copied_out_is_not_taken(tmp_path: Path) -> None:
+    source = tmp_path / "storage" / "x"
+    source.parent.mkdir()
+    source.write_bytes(os.urandom(3_000_000))
+    with pytest.raises(StorageFailure, match="1048576 bytes; accepted: 3000000 bytes"):
+        open_storage(str(tmp_path / "storage")).download(
+            "x", tmp_path / "copy", lambda count: os.truncate(source, 1_000_000)
+        )
+    assert not (tmp_path / "copy").exists()

@@ -76,3 +76,17 @@ def test_no_thread_is_left_when_the_caller_gives_up() -> None:
     with closing(in_parallel(lambda item, _: item, range(100))) as done:
         next(done)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("storage")]
+
+
+def test_nothing_new_begins_after_a_failure() -> None:
+    begun: list[int] = []
+
+    def work(item: int, on_bytes: OnBytes) -> None:
+        begun.append(item)
+        if item == 0:
+            raise LookupError
+        time.sleep(0.5)
+
+    with pytest.raises(LookupError):
+        list(in_parallel(work, range(4), workers=2))
+    assert 3 not in begun

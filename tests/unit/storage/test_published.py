@@ -132,6 +132,19 @@ def test_a_missing_object_stops_a_fetch_and_keeps_what_was_there(
     assert (tmp_path / "job" / "config.py").read_bytes() == b"mine"
 
 
+def test_a_fetch_that_cannot_finish_leaves_no_manifest_over_a_mixture(
+    run: Path, job: JobIdentity, tmp_path: Path
+) -> None:
+    storage = open_storage(str(tmp_path / "storage"))
+    publish(storage, run, FILES, job, SUMMARY)
+    fetch(storage, tmp_path / "job")
+    (tmp_path / "job" / "config.py").unlink()
+    (tmp_path / "job" / "config.py" / "in the way").mkdir(parents=True)
+    with pytest.raises(StorageFailure):
+        fetch(storage, tmp_path / "job")
+    assert not (tmp_path / "job" / "manifest.json").exists()
+
+
 def test_without_a_manifest_there_is_nothing_to_verify_or_fetch(storage: Storage, tmp_path: Path) -> None:
     storage.write("config.py", b"1")
     for ask in (read_manifest, verify, lambda storage: fetch(storage, tmp_path / "job")):

@@ -1,10 +1,9 @@
-"""How this product talks to an S3 server: how patiently, over how many connections, and by which kind of address."""
+"""How this product talks to an S3 server: how patiently, and over how many connections."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -25,19 +24,14 @@ reached at all after 27 s, and one that takes requests and never answers after t
 def connect() -> S3Client:
     """A client with the usual credential chain.
 
-    Amazon's servers are addressed as it wants them (``bucket.s3...``). Any other server has the bucket in the path,
+    botocore addresses Amazon's servers as they want it (``bucket.s3...``) and any other with the bucket in the path,
     as ``bucket.minio.svc`` has no address, unless the AWS config file says otherwise.
 
     Raises:
         ConfigFailure: AWS_ENDPOINT_URL is not a URL.
     """
-    session, config = boto3.session.Session(), _config()
     try:
-        client = session.client("s3", config=config)
-        told = (client.meta.config.s3 or {}).get("addressing_style")  # type: ignore[attr-defined]
-        if told or _is_amazon(client.meta.endpoint_url):
-            return client
-        return session.client("s3", config=config.merge(Config(s3={"addressing_style": "path"})))
+        return boto3.session.Session().client("s3", config=_config())
     except ValueError:  # botocore's text quotes the URL, and with it a password.
         raise ConfigFailure("AWS_ENDPOINT_URL", "not a URL", accepted="http://host:port, https://host") from None
 
@@ -59,7 +53,3 @@ def _config() -> Config:
     if "AWS_MAX_ATTEMPTS" in os.environ:
         return patience.merge(Config(retries={"mode": "standard"}))
     return patience.merge(Config(retries={"mode": "standard", "total_max_attempts": TRIES}))
-
-
-def _is_amazon(endpoint: str) -> bool:
-    return ".amazonaws." in (urlsplit(endpoint).hostname or "")
