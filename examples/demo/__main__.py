@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ def main() -> int:
     folder = parser.parse_args().folder.resolve()
     classes = clips.build(CLIPS, folder / "dataset")
     print(f"{classes} classes of real clips in {folder / 'dataset'}", flush=True)
+    shutil.rmtree(folder / "results", ignore_errors=True)
     began = time.monotonic()
     jobs = [place(path, folder) for path in sorted(HERE.glob("*.yaml"))]
     running = [subprocess.Popen([*TRAINJOB, "run", str(job)]) for job in jobs]
