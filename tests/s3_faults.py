@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from mmaction_trainer.storage import Storage
 from tests.s3 import S3Server
 
 
@@ -32,8 +33,25 @@ class Answer:
     sent: int | None = None
 
 
-Fault = Callable[[Request, Callable[[Request], Answer]], Answer]
+Forward = Callable[[Request], Answer]
+"""The way to the real server."""
+
+Fault = Callable[[Request, Forward], Answer]
 """Given a request and the way to the real server, the answer that the client gets."""
+
+Behind = Callable[[Fault], AbstractContextManager[Storage]]
+"""Gives a storage as it is seen behind a fault."""
+
+
+class Log:
+    """Passes everything on, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, request: Request, forward: Forward) -> Answer:
+        self.asked.append(request.method)
+        return forward(request)
 
 
 def refusal(status: int, code: str, message: str = "") -> Answer:

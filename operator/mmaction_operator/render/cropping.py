@@ -77,10 +77,8 @@ def scaled(size: int, recipe: int, wanted: int) -> int:
 
 def _short_side(transform: Config) -> int | None:
     if transform["type"] == "RandomRescale":
-        return int(transform["scale_range"][0])
-    if _keeps_ratio(transform):
-        return int(max(transform["scale"]))
-    return None
+        return min(_pixels(transform.get("scale_range")), default=None)
+    return max(_pixels(transform["scale"])) if _keeps_ratio(transform) else None
 
 
 def _with_short_side(transform: Config, side: int) -> Config:
@@ -93,33 +91,31 @@ def _with_short_side(transform: Config, side: int) -> Config:
 
 
 def _keeps_ratio(transform: Config) -> bool:
-    scale = transform.get("scale")
-    return (
-        transform["type"] == "Resize"
-        and transform.get("keep_ratio", True)
-        and isinstance(scale, tuple)
-        and min(scale) == -1
-    )
+    """Whether it is a resize to a short side, which MMAction2 writes (-1, side)."""
+    return transform["type"] == "Resize" and min(_pixels(transform.get("scale")), default=0) == -1
 
 
 def _crop_size(transform: Config) -> int | None:
-    for name, key in CROP_KEYS:
-        if transform["type"] == name and key in transform and not _keeps_ratio(transform):
-            size: Any = transform[key]
-            return int(size[0]) if isinstance(size, tuple | list) else int(size)
-    return None
+    key = CROP_KEYS.get(transform["type"])
+    return None if key is None or _keeps_ratio(transform) else next(iter(_pixels(transform.get(key))), None)
 
 
 def _with_crop(transform: Config, size: int) -> Config:
-    for name, key in CROP_KEYS:
-        if transform["type"] == name and not _keeps_ratio(transform):
-            return {**transform, key: (size, size) if name == "Resize" else size}
-    return transform
+    key = CROP_KEYS.get(transform["type"])
+    if key is None or _keeps_ratio(transform):
+        return transform
+    return {**transform, key: (size, size) if transform["type"] == "Resize" else size}
 
 
-CROP_KEYS = (
-    ("Resize", "scale"),
-    ("RandomCrop", "size"),
-    ("MultiScaleCrop", "input_size"),
-    *((name, "crop_size") for name in CROPS),
-)
+def _pixels(value: Any) -> tuple[int, ...]:
+    """A size or a pair of them; nothing if it is neither."""
+    sizes = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return sizes if all(isinstance(size, int) and not isinstance(size, bool) for size in sizes) else ()
+
+
+CROP_KEYS = {
+    "Resize": "scale",
+    "RandomCrop": "size",
+    "MultiScaleCrop": "input_size",
+    **dict.fromkeys(CROPS, "crop_size"),
+}

@@ -12,6 +12,7 @@ from ..api.spec import InputSpec
 from . import cropping, sampling
 from .draft import STAGES, Draft
 from .families import Part, parts
+from .sampling import Sampler
 
 
 def apply(draft: Draft, wanted: InputSpec, *, loads_weights: bool) -> Draft:
@@ -20,40 +21,33 @@ def apply(draft: Draft, wanted: InputSpec, *, loads_weights: bool) -> Draft:
     Raises:
         ConfigFailure: names the field whose value this model or its pipelines cannot take.
     """
-    frames, recipe_frames = _frames(draft, wanted), _frames(draft, InputSpec())
-    crop, recipe_crop, short_side = _crop(draft, wanted), _crop(draft, InputSpec()), wanted.short_side
+    recipe = sampling.sampler(draft.get("train_pipeline"))
+    recipe_crop = _crop(draft)
+    frames, crop = wanted.frames or recipe.frames, wanted.crop_size or recipe_crop
     if wanted.frame_interval is not None:
-        draft = _interval(draft, wanted.frame_interval)
-    if frames != recipe_frames:
-        first = sampling.sampler(draft.get("train_pipeline"))
-        assert first is not None
-        kind = first.frames_are
-        draft = draft.pipelines(lambda pipeline: sampling.with_frames(pipeline, frames, recipe_frames, kind))
-    if crop != recipe_crop or short_side is not None:
-        draft = draft.pipelines(lambda pipeline: cropping.resized(pipeline, recipe_crop, crop, short_side))
+        draft = _interval(draft, wanted.frame_interval, recipe)
+    if frames != recipe.frames:
+        _accept_in_range(frames, recipe)
+        draft = draft.pipelines(lambda pipeline: sampling.with_frames(pipeline, frames, recipe))
+    if crop != recipe_crop or wanted.short_side is not None:
+        draft = draft.pipelines(lambda pipeline: cropping.resized(pipeline, recipe_crop, crop, wanted.short_side))
         _accept_short_side(draft, crop)
-    return _model(draft, (recipe_frames, recipe_crop), (frames, crop), loads_weights=loads_weights)
+    return _model(draft, (recipe.frames, recipe_crop), (frames, crop), loads_weights=loads_weights)
 
 
-def _frames(draft: Draft, wanted: InputSpec) -> int:
-    found = sampling.sampler(draft.get("train_pipeline"))
-    assert found is not None
-    recipe = found.num_clips if found.frames_are == "num_clips" else found.clip_len
-    if wanted.frames is None:
-        return recipe
-    in_range = found.name != "DenseSampleFrames" or found.frames_are == "clip_len"
+def _crop(draft: Draft) -> int:
+    sizes = cropping.frame(draft.get("train_pipeline"))
+    assert sizes is not None, "every recipe crops"
+    return sizes.crop_size
+
+
+def _accept_in_range(frames: int, recipe: Sampler) -> None:
+    """A dense sampler spreads its segments over a range of the video's frames."""
     most = sampling.DENSE_RANGE
-    if not in_range and wanted.frames > most:
+    if recipe.name == "DenseSampleFrames" and recipe.frames_are == "num_clips" and frames > most:
         raise ConfigFailure(
-            "spec.input.frames", f"found {wanted.frames}", accepted=f"1 to {most}: this config samples within {most}"
+            "spec.input.frames", f"found {frames}", accepted=f"1 to {most}: this config samples them from {most}"
         )
-    return wanted.frames
-
-
-def _crop(draft: Draft, wanted: InputSpec) -> int:
-    recipe = cropping.frame(draft.get("train_pipeline"))
-    assert recipe is not None
-    return wanted.crop_size or recipe.crop_size
 
 
 def _accept_short_side(draft: Draft, crop: int) -> None:
@@ -66,10 +60,8 @@ def _accept_short_side(draft: Draft, crop: int) -> None:
             )
 
 
-def _interval(draft: Draft, interval: int) -> Draft:
-    found = sampling.sampler(draft.get("train_pipeline"))
-    assert found is not None
-    if found.name == "UniformSample" or found.clip_len == 1:
+def _interval(draft: Draft, interval: int, recipe: Sampler) -> Draft:
+    if recipe.name == "UniformSample" or recipe.clip_len == 1:
         raise ConfigFailure(
             "spec.input.frameInterval",
             f"found {interval}, and this config spreads its frames over the whole video",

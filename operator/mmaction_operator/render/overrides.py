@@ -11,6 +11,18 @@ from .draft import STAGES, Draft
 from .plain import field, plain
 from .tree import Config
 
+MAPPINGS = (
+    "model",
+    "model.backbone",
+    "model.cls_head",
+    *(f"{stage}_dataloader.dataset" for stage in STAGES),
+    "train_cfg",
+    "optim_wrapper.optimizer",
+    "default_hooks.checkpoint",
+    "env_cfg.dist_cfg",
+)
+STEPS = (*(f"{stage}_dataloader.dataset.pipeline" for stage in STAGES), "custom_hooks")
+
 UNUSED = {"vis_backends": "visualizer.vis_backends"}
 """Variables of MMAction2's own files that nothing reads, and what is read instead."""
 
@@ -27,11 +39,24 @@ def apply(draft: Draft, overrides: Config) -> Draft:
     change = _where_it_counts(merging.expand(plain(overrides)))
     reserved.check_asked(change)
     merged = merging.with_tuples(merging.merge(draft.config, change))
+    _check_shape(merged)
     vocabulary.check(change, draft.config, merged)
     reserved.check_kept(draft.config, merged)
     _check_scores(merged)
     _check_offline(merged)
     return Draft(merged, draft.warnings)
+
+
+def _check_shape(config: Config) -> None:
+    """See that what the renderer goes on to read is still there."""
+    for path in MAPPINGS:
+        value = tree.get(config, path)
+        if not isinstance(value, dict):
+            raise ConfigFailure(field(tree.parts(path)), f"found {value!r}", accepted="a mapping")
+    for path in STEPS:
+        steps = tree.get(config, path)
+        if not isinstance(steps, list) or not all(isinstance(tree.get(step, "type"), str) for step in steps):
+            raise ConfigFailure(field(tree.parts(path)), f"found {steps!r}", accepted="a list of mappings with a type")
 
 
 def _where_it_counts(change: Config) -> Config:
@@ -42,8 +67,10 @@ def _where_it_counts(change: Config) -> Config:
     for stage in STAGES:
         pipeline = change.pop(f"{stage}_pipeline", None)
         if pipeline is not None:
+            loader = change.get(f"{stage}_dataloader", {})
+            dataset = loader.get("dataset", {}) if isinstance(loader, dict) else None
             path = f"{stage}_dataloader.dataset.pipeline"
-            if tree.has(change, path):
+            if not isinstance(dataset, dict) or "pipeline" in dataset:
                 raise ConfigFailure(field((f"{stage}_pipeline",)), f"stands beside {path}", do="Keep one of them.")
             change = tree.put(change, path, pipeline)
     return change

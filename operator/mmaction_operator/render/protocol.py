@@ -22,9 +22,8 @@ def read(draft: Draft, stage: str) -> Protocol:
     """The protocol that a stage's pipeline amounts to."""
     pipeline = draft.get(f"{stage}_pipeline")
     found, sizes = sampling.sampler(pipeline), cropping.frame(pipeline)
-    clips = max(1, found.num_clips * found.rounds // _segments(draft)) if found else 1
     return Protocol(
-        clips=clips,
+        clips=max(1, found.num_clips * found.rounds // _segments(draft)),
         crops=cropping.crops(pipeline),
         short_side=sizes.short_side if sizes else None,
         crop_size=sizes.crop_size if sizes else None,
@@ -48,7 +47,6 @@ def apply(draft: Draft, wanted: EvaluationSpec) -> Draft:
 
 def _clips(draft: Draft, clips: int) -> Draft:
     found = sampling.sampler(draft.get("test_pipeline"))
-    assert found is not None
     changes = _sampler_for(found, clips, segments=_segments(draft))
     return draft.pipeline("test", lambda pipeline: sampling.with_sampler(pipeline, **changes))
 
@@ -87,4 +85,4 @@ def _segments(draft: Draft) -> int:
     """Segments that make up one clip of this model."""
     found = sampling.sampler(draft.get("train_pipeline"))
     joined = any(part.segments for part in families.parts(draft.get("model")).values())
-    return found.num_clips if found and joined else 1
+    return found.num_clips if joined else 1

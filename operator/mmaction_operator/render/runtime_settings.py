@@ -7,7 +7,6 @@ from typing import Literal
 from mmaction_trainer.contract.run import WORK
 
 from ..api.spec import ResourcesSpec, TrainingSpec
-from . import tree
 from .draft import Draft
 from .tree import Config, rewrite
 
@@ -38,6 +37,7 @@ def apply(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
         "randomness": {"seed": training.seed, "deterministic": False, "diff_rank_seed": False},
         "custom_imports": {"imports": ["mmaction_trainer.runtime"], "allow_failed_imports": False},
         "default_scope": "mmaction",
+        "custom_hooks": [*(draft.get("custom_hooks") or []), PROGRESS],
         "launcher": "pytorch",  # torchrun, for one process too
         "resume": False,
         "work_dir": WORK,
@@ -49,8 +49,8 @@ def apply(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
 
 def settle(draft: Draft, where: Device) -> Draft:
     """What follows from the rest, once overrides are in: progress is reported, and DDP finds idle parameters."""
-    hooks = draft.get("custom_hooks") or []
-    if not any(tree.get(hook, "type") == PROGRESS["type"] for hook in hooks):
+    hooks = draft.get("custom_hooks")
+    if not any(hook["type"] == PROGRESS["type"] for hook in hooks):
         draft = draft.put("custom_hooks", [*hooks, PROGRESS])
     if where == "cpu" and draft.get("model_wrapper_cfg"):
         draft = draft.put("model_wrapper_cfg.find_unused_parameters", bool(draft.get("find_unused_parameters", False)))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mmaction_trainer.contract.errors import ConfigFailure
+
 from .tree import Config
 
 SAMPLERS = ("SampleFrames", "DenseSampleFrames", "UniformSample")
@@ -36,12 +38,12 @@ class Sampler:
     @property
     def clip_len(self) -> int:
         """Frames of a clip."""
-        return int(self.config["clip_len"])
+        return self._whole("clip_len", 1)
 
     @property
     def num_clips(self) -> int:
         """Clips, or segments, before dense or twice sampling multiplies them."""
-        return int(self.config.get("num_clips", 1))
+        return self._whole("num_clips", 1)
 
     @property
     def rounds(self) -> int:
@@ -49,7 +51,7 @@ class Sampler:
         if not self.config.get("test_mode"):
             return 1
         if self.name == "DenseSampleFrames":
-            return int(self.config.get("num_sample_positions", DENSE_POSITIONS))
+            return self._whole("num_sample_positions", DENSE_POSITIONS)
         return 2 if self.config.get("twice_sample") else 1
 
     @property
@@ -57,49 +59,62 @@ class Sampler:
         """Which key holds what the model is trained on; ask the training pipeline's sampler."""
         return "num_clips" if self.num_clips > 1 else "clip_len"
 
+    @property
+    def frames(self) -> int:
+        """What a TrainJob calls frames; ask the training pipeline's sampler."""
+        return self.num_clips if self.frames_are == "num_clips" else self.clip_len
 
-def sampler(pipeline: list[Config]) -> Sampler | None:
-    """The sampler of a pipeline; None if it has none that is known."""
+    @property
+    def span(self) -> int:
+        """Frames of the video from the first frame of a clip to the next clip's."""
+        return self.clip_len * self._whole("frame_interval", 1)
+
+    def _whole(self, key: str, default: int) -> int:
+        value = self.config.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigFailure(
+                "spec.overrides", f"gives {self.name}.{key} the value {value!r}", accepted="a whole number from 1"
+            )
+        return value
+
+
+def sampler(pipeline: list[Config]) -> Sampler:
+    """The sampler of a pipeline.
+
+    Raises:
+        ConfigFailure: it has none, which takes an override.
+    """
     for at, transform in enumerate(pipeline):
         if transform.get("type") in SAMPLERS:
             return Sampler(at, transform)
-    return None
+    raise ConfigFailure("spec.overrides", "leaves a pipeline that samples no frames", accepted=", ".join(SAMPLERS))
 
 
 def with_sampler(pipeline: list[Config], **changes: int | bool) -> list[Config]:
     """The pipeline with keys of its sampler changed."""
     found = sampler(pipeline)
-    assert found is not None
     return [*pipeline[: found.at], {**found.config, **changes}, *pipeline[found.at + 1 :]]
 
 
-def with_frames(pipeline: list[Config], frames: int, recipe: int, frames_are: FramesAre) -> list[Config]:
-    """The pipeline with another number of frames.
+def with_frames(pipeline: list[Config], frames: int, training: Sampler) -> list[Config]:
+    """The pipeline with another number of frames than the recipe's training has.
 
     A test that samples another number of segments than training does (TSN's 25) keeps it: that is its protocol.
     """
     found = sampler(pipeline)
-    assert found is not None
-    if frames_are == "num_clips":
-        return with_sampler(pipeline, num_clips=frames) if found.num_clips == recipe else pipeline
+    if training.frames_are == "num_clips":
+        return with_sampler(pipeline, num_clips=frames) if found.num_clips == training.num_clips else pipeline
     return _in_range(with_sampler(pipeline, clip_len=frames), found)
 
 
 def with_interval(pipeline: list[Config], interval: int) -> list[Config]:
     """The pipeline with another distance between frames."""
     found = sampler(pipeline)
-    assert found is not None
     return _in_range(with_sampler(pipeline, frame_interval=interval), found)
 
 
 def _in_range(pipeline: list[Config], recipe: Sampler) -> list[Config]:
     """A dense sampler starts a clip where it ends within ``sample_range``; that range follows the clip's length."""
-    if recipe.name != "DenseSampleFrames" or _span(recipe) != recipe.config.get("sample_range", DENSE_RANGE):
+    if recipe.name != "DenseSampleFrames" or recipe.span != recipe.config.get("sample_range", DENSE_RANGE):
         return pipeline
-    changed = sampler(pipeline)
-    assert changed is not None
-    return with_sampler(pipeline, sample_range=_span(changed))
-
-
-def _span(found: Sampler) -> int:
-    return found.clip_len * int(found.config.get("frame_interval", 1))
+    return with_sampler(pipeline, sample_range=sampler(pipeline).span)

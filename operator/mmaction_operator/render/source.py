@@ -118,9 +118,14 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def _identifiers(value: dict[Any, Any]) -> bool:
-    return all(isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key) for key in value)
+    return all(_is_identifier(key) for key in value)
+
+
+def _is_identifier(key: Any) -> bool:
+    """ASCII alone: Python folds other letters in identifiers (``ª`` is read as ``a``), not in text."""
+    return isinstance(key, str) and key.isascii() and key.isidentifier() and not keyword.iskeyword(key)
 
 
 def _comment(text: str) -> str:
-    """One line, whatever is in the text."""
-    return text.encode("ascii", "backslashreplace").decode().replace("\n", " ").replace("\r", " ")
+    """One line of plain characters, whatever is in the text."""
+    return "".join(character if character.isascii() and character.isprintable() else "?" for character in text)

@@ -18,6 +18,7 @@ from ..zoo import Signature
 from . import tree
 from .plain import DELETE, field
 from .recipe import KEPT
+from .runtime_settings import PROGRESS
 from .tree import Config, Path
 
 BUILT_BY_NAME = ("type", "constructor")
@@ -56,7 +57,7 @@ def _check(change: Any, path: Path, base: Config, merged: Config) -> None:
         is_element = isinstance(present, list | tuple)
         is_present = isinstance(present, dict) and key in present
         if not (is_element or is_present or key == "type" or known is None or known.accepts(key)):
-            raise _unknown(here, "is not a key of this part of the config", (*known.params, *(present or ())))
+            raise _unknown_key(here, (*known.params, *(present or ())))
         if key in BUILT_BY_NAME and path not in UNTYPED:
             _check_type(value, here, base)
         _check(value, here, base, merged)
@@ -79,19 +80,29 @@ def _signature(path: Path, node: Any) -> Signature | None:
 
 
 def _check_type(value: Any, path: Path, base: Config) -> None:
-    if value == tree.get(base, path) and value is not None:
+    if value == PROGRESS["type"] or (value == tree.get(base, path) and value is not None):
         return
     if not isinstance(value, str):
         raise ConfigFailure(field(path), f"found {value!r}", accepted="the name of a class of MMAction2 or MMEngine")
     if zoo.signature(value) is None:
-        raise _unknown(path, f"MMAction2 and MMEngine have no {value!r}", _types(base), asked=value)
+        near = difflib.get_close_matches(value, sorted(_types(base)), n=3, cutoff=0.6)
+        raise ConfigFailure(
+            field(path),
+            f"MMAction2 and MMEngine have no {value!r}",
+            accepted=", ".join(near) or "a class of theirs, by the name it is registered with",
+            do="Is it misspelt?" if near else "",
+        )
 
 
-def _unknown(path: Path, found: str, accepted: Iterable[str], asked: str | None = None) -> ConfigFailure:
+def _unknown_key(path: Path, accepted: Iterable[str]) -> ConfigFailure:
     names = sorted(set(accepted))
-    near = difflib.get_close_matches(asked or path[-1], names, n=3, cutoff=0.6)
-    shown = ", ".join(near or names[:20]) + ("" if near or len(names) <= 20 else ", ...")
-    return ConfigFailure(field(path), found, accepted=shown or "nothing", do="Is it misspelt?" if near else "")
+    near = difflib.get_close_matches(path[-1], names, n=3, cutoff=0.6)
+    return ConfigFailure(
+        field(path),
+        "is not a key of this part of the config",
+        accepted=", ".join(near or names) or "no keys",
+        do="Is it misspelt?" if near else "",
+    )
 
 
 def _types(base: Config) -> set[str]:

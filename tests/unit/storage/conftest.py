@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -13,6 +14,7 @@ from botocore.loaders import create_loader
 from mmaction_trainer.contract.run import JobIdentity
 from mmaction_trainer.storage import Storage, open_storage
 from tests.s3 import S3Server, has_versitygw, start_rclone, start_versitygw
+from tests.s3_faults import Behind, Fault, in_front_of
 
 _numbers = count()
 
@@ -55,6 +57,20 @@ def bucket(rclone: S3Server, use: Callable[[S3Server], None]) -> str:
     """A new bucket at rclone, as a URI, in the environment's reach."""
     use(rclone)
     return rclone.bucket(f"bucket-{next(_numbers)}")
+
+
+@pytest.fixture
+def behind(rclone: S3Server, use: Callable[[S3Server], None], bucket: str) -> Behind:
+    """A new bucket as it is seen behind a fault."""
+
+    @contextmanager
+    def behind(fault: Fault) -> Iterator[Storage]:
+        with in_front_of(rclone, fault) as server:
+            use(server)
+            yield open_storage(f"{bucket}/job")
+            use(rclone)
+
+    return behind
 
 
 @pytest.fixture(params=["folder", "rclone", *(["versitygw"] if has_versitygw() else [])])

@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.storage import Storage, Stored
 from mmaction_trainer.storage.s3_checksums import MOST_PARTS, PART, Fingerprint, fingerprint, part_size, proves
+from tests.s3_faults import Answer, Behind, Forward, Log, Request, refusal
 
 SIZE = 40_000_001
 
@@ -97,3 +100,66 @@ def test_when_a_reported_checksum_proves_the_content(
     checksum: str | None, kind: str | None, size: int, proof: bool
 ) -> None:
     assert proves(checksum, kind, Fingerprint(size, "00", "abc=")) is proof
+
+
+def test_a_large_upload_carries_a_checksum_in_each_part_and_is_proved_by_their_composite(
+    behind: Behind, large: Path
+) -> None:
+    log = Log()
+    parts: list[bool] = []
+
+    def keeps_protocol(request: Request, forward: Forward) -> Answer:
+        answer = log(request, forward)
+        if "partNumber=" in request.path:
+            parts.append("x-amz-checksum-sha256" in {name.lower() for name in request.headers})
+        if request.method == "HEAD":
+            answer.headers["x-amz-checksum-sha256"] = fingerprint(large).reported
+        return answer
+
+    with behind(keeps_protocol) as storage:
+        storage.upload(large, "latest.pth")
+    assert parts == [True, True, True]
+    assert "GET" not in log.asked
+
+
+def test_a_large_download_is_asked_for_in_ranges(behind: Behind, large: Path, tmp_path: Path) -> None:
+    ranges: list[str] = []
+
+    def notes(request: Request, forward: Forward) -> Answer:
+        ranges.extend(value for name, value in request.headers.items() if name == "Range")
+        return forward(request)
+
+    with behind(notes) as storage:
+        storage.upload(large, "latest.pth")
+        storage.download("latest.pth", tmp_path / "latest.pth")
+    assert (tmp_path / "latest.pth").read_bytes() == large.read_bytes()
+    assert len(ranges) >= 3
+
+
+def short(answer: Answer) -> Answer:
+    """An answer that calls itself whole and is not."""
+    headers = {**answer.headers, "Content-Length": "1000"}
+    return Answer(answer.status, headers, answer.body[:1000])
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "told"),
+    [
+        (lambda answer: refusal(412, "PreconditionFailed"), "replaced while it was read"),
+        (lambda answer: Answer(answer.status, answer.headers, answer.body, sent=1000), "broke off"),
+        (short, r"bytes arrived; accepted: 40000001 bytes"),
+    ],
+)
+def test_a_large_download_that_does_not_come_whole_leaves_no_file(
+    behind: Behind, large: Path, tmp_path: Path, misbehave: Callable[[Answer], Answer], told: str
+) -> None:
+    def misbehaves(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        last_range = request.headers.get("Range", "").startswith("bytes=33554432-")
+        return misbehave(answer) if request.method == "GET" and last_range else answer
+
+    with behind(misbehaves) as storage:
+        storage.upload(large, "latest.pth")
+        with pytest.raises(StorageFailure, match=told):
+            storage.download("latest.pth", tmp_path / "in" / "latest.pth")
+    assert list((tmp_path / "in").iterdir()) == []

@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.contract.run import JobIdentity
-from mmaction_trainer.storage import ObjectMissing, Storage, open_storage, publish, read_manifest
-from mmaction_trainer.storage.s3_checksums import fingerprint
-from tests.s3 import S3Server
-from tests.s3_faults import Answer, Fault, Request, in_front_of, refusal
+from mmaction_trainer.storage import ObjectMissing, open_storage, publish, read_manifest
+from tests.s3_faults import Answer, Behind, Forward, Log, Request, refusal
 
-Forward = Callable[[Request], Answer]
-Behind = Callable[[Fault], AbstractContextManager[Storage]]
 CONTENT = os.urandom(5_000_000)
-
-
-@pytest.fixture
-def behind(rclone: S3Server, use: Callable[[S3Server], None], bucket: str) -> Behind:
-    """A new bucket as it is seen behind a fault."""
-
-    @contextmanager
-    def behind(fault: Fault) -> Iterator[Storage]:
-        with in_front_of(rclone, fault) as server:
-            use(server)
-            yield open_storage(f"{bucket}/job")
-            use(rclone)
-
-    return behind
-
-
-class Log:
-    """Passes everything on, and keeps what was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def __call__(self, request: Request, forward: Forward) -> Answer:
-        self.asked.append(request.method)
-        return forward(request)
 
 
 @pytest.fixture
@@ -258,73 +228,3 @@ def test_a_listed_name_that_would_leave_a_local_folder_is_refused(behind: Behind
         pytest.raises(StorageFailure, match="leaves the storage"),
     ):
         list(storage.list())
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("large") / "latest.pth"
-    path.write_bytes(os.urandom(40_000_000))
-    return path
-
-
-def test_a_large_upload_carries_a_checksum_in_each_part_and_is_proved_by_their_composite(
-    behind: Behind, large: Path
-) -> None:
-    log = Log()
-    parts: list[bool] = []
-
-    def keeps_protocol(request: Request, forward: Forward) -> Answer:
-        answer = log(request, forward)
-        if "partNumber=" in request.path:
-            parts.append("x-amz-checksum-sha256" in {name.lower() for name in request.headers})
-        if request.method == "HEAD":
-            answer.headers["x-amz-checksum-sha256"] = fingerprint(large).reported
-        return answer
-
-    with behind(keeps_protocol) as storage:
-        storage.upload(large, "latest.pth")
-    assert parts == [True, True, True]
-    assert "GET" not in log.asked
-
-
-def test_a_large_download_is_asked_for_in_ranges(behind: Behind, large: Path, tmp_path: Path) -> None:
-    ranges: list[str] = []
-
-    def notes(request: Request, forward: Forward) -> Answer:
-        ranges.extend(value for name, value in request.headers.items() if name == "Range")
-        return forward(request)
-
-    with behind(notes) as storage:
-        storage.upload(large, "latest.pth")
-        storage.download("latest.pth", tmp_path / "latest.pth")
-    assert (tmp_path / "latest.pth").read_bytes() == large.read_bytes()
-    assert len(ranges) >= 3
-
-
-def short(answer: Answer) -> Answer:
-    """An answer that calls itself whole and is not."""
-    headers = {**answer.headers, "Content-Length": "1000"}
-    return Answer(answer.status, headers, answer.body[:1000])
-
-
-@pytest.mark.parametrize(
-    ("misbehave", "told"),
-    [
-        (lambda answer: refusal(412, "PreconditionFailed"), "replaced while it was read"),
-        (lambda answer: Answer(answer.status, answer.headers, answer.body, sent=1000), "broke off"),
-        (short, r"bytes arrived; accepted: 40000000 bytes"),
-    ],
-)
-def test_a_large_download_that_does_not_come_whole_leaves_no_file(
-    behind: Behind, large: Path, tmp_path: Path, misbehave: Callable[[Answer], Answer], told: str
-) -> None:
-    def misbehaves(request: Request, forward: Forward) -> Answer:
-        answer = forward(request)
-        last_range = request.headers.get("Range", "").startswith("bytes=33554432-")
-        return misbehave(answer) if request.method == "GET" and last_range else answer
-
-    with behind(misbehaves) as storage:
-        storage.upload(large, "latest.pth")
-        with pytest.raises(StorageFailure, match=told):
-            storage.download("latest.pth", tmp_path / "in" / "latest.pth")
-    assert list((tmp_path / "in").iterdir()) == []
