@@ -32,8 +32,10 @@ def watching(title: str) -> Iterator[Watcher]:
 def picture(title: str, progress: Progress) -> Table:
     """Progress as one line with a bar."""
     grid = Table.grid(padding=(0, 1))
+    for _ in range(5):
+        grid.add_column(no_wrap=True)
     done, total = progress.iteration or 0, progress.iterations or 0
-    bar = ProgressBar(total=total or None, completed=done, width=24, pulse=not total)
+    bar = ProgressBar(total=total or None, completed=done, width=16, pulse=not total)
     grid.add_row(title, progress.stage, bar, f"{done}/{total}" if total else progress.message, words(progress))
     return grid
 
