@@ -32,12 +32,17 @@ def watching(title: str) -> Iterator[Watcher]:
 def picture(title: str, progress: Progress) -> Table:
     """Progress as one line with a bar."""
     grid = Table.grid(padding=(0, 1))
-    for _ in range(5):
-        grid.add_column(no_wrap=True)
+    for width in (len(title), len(headline(progress)), 16, 0, 0):
+        grid.add_column(no_wrap=True, min_width=width)
     done, total = progress.iteration or 0, progress.iterations or 0
     bar = ProgressBar(total=total or None, completed=done, width=16, pulse=not total)
-    grid.add_row(title, progress.stage, bar, f"{done}/{total}" if total else progress.message, words(progress))
+    grid.add_row(title, headline(progress), bar, f"{done}/{total}" if total else "", words(progress))
     return grid
+
+
+def headline(progress: Progress) -> str:
+    """The stage; once it is done, how it ended."""
+    return progress.message if progress.stage == "Done" and progress.message else progress.stage
 
 
 def words(progress: Progress) -> str:
@@ -77,7 +82,7 @@ class _Lines:
         now = (progress.stage, progress.epoch, progress.top1)
         if now != self.seen:
             self.seen = now
-            _print(f"{self.title}: {progress.stage} {words(progress)}".rstrip())
+            _print(f"{self.title}: {headline(progress)} {words(progress)}".rstrip())
 
 
 def _print(text: str) -> None:
