@@ -32,12 +32,12 @@ def watching(title: str) -> Iterator[Watcher]:
 def picture(title: str, progress: Progress) -> Table:
     """Progress as one line with a bar."""
     done, total = progress.iteration or 0, progress.iterations or 0
+    stage = f"{headline(progress)} {done}/{total}" if total else headline(progress)
     grid = Table.grid(padding=(0, 1))
-    count = f"{done}/{total}" if total else ""
-    for width in (len(title), len(headline(progress)), 16, len(count), 0):
+    for width in (len(title), len(stage), 12, 0):
         grid.add_column(no_wrap=True, min_width=width)
-    bar = ProgressBar(total=total or None, completed=done, width=16, pulse=not total)
-    grid.add_row(title, headline(progress), bar, count, words(progress))
+    bar = ProgressBar(total=total or None, completed=done, width=12, pulse=not total)
+    grid.add_row(title, stage, bar, words(progress))
     return grid
 
 
