@@ -59,7 +59,8 @@ def _sampler_for(found: Sampler, clips: int, *, segments: int) -> dict[str, int 
             raise ConfigFailure(CLIPS, f"found {clips}", accepted=f"multiples of {each}, which it samples at once")
         return {"num_sample_positions": clips // each}
     if segments == 1:
-        return {"num_clips": clips}
+        once = {"twice_sample": False} if found.config.get("twice_sample") else {}
+        return {"num_clips": clips, **once}
     if found.name != "SampleFrames" or clips > 2:
         raise ConfigFailure(
             CLIPS,

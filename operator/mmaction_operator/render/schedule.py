@@ -17,7 +17,7 @@ from ..api.spec import TrainingSpec
 from .draft import Draft
 from .tree import Config
 
-WARM_UPS = ("LinearLR", "ConstantLR", "PolyLR")
+WARM_UP = "LinearLR"
 FOREVER = 10**9
 
 
@@ -60,11 +60,13 @@ def apply(draft: Draft, training: TrainingSpec) -> Draft:
         return draft
     stretch = Stretch(recipe, epochs, {})
     for scheduler in draft.get("param_scheduler"):
-        if scheduler["type"] in WARM_UPS and scheduler.get("begin", 0) == 0:
+        if scheduler["type"] == WARM_UP and scheduler.get("begin", 0) == 0:
             length = _warm_up(scheduler, stretch)
             stretch = Stretch(recipe, epochs, {**stretch.moved, scheduler["end"]: length})
             if length == 0:
-                draft = draft.warn(f"{epochs} epochs leave no room for the recipe's warm-up.")
+                draft = draft.warn(
+                    f"spec.training.epochs is {epochs}: too few for the recipe's warm-up, which is left out."
+                )
     schedulers = [_stretched(scheduler, stretch) for scheduler in draft.get("param_scheduler")]
     return draft.put("param_scheduler", [scheduler for scheduler in schedulers if scheduler])
 

@@ -83,6 +83,10 @@ def test_segments_that_are_one_clip_can_be_sampled_twice(config: str, clips: int
     assert result.test_protocol.clips == clips
 
 
+def test_a_single_segment_is_not_sampled_twice_where_clips_are_counted() -> None:
+    assert str(rendered(TSM_TWICE, input={"frames": 1}, evaluation={"clips": 3}).test_protocol) == "3x3"
+
+
 @pytest.mark.parametrize(
     ("config", "evaluation", "message"),
     [

@@ -134,4 +134,5 @@ def test_checkpoints_are_written(training: dict[str, int], interval: int, kept: 
 
 
 def test_a_training_too_short_to_warm_up_says_so() -> None:
-    assert "1 epochs leave no room for the recipe's warm-up." in rendered(UNIFORMER, training={"epochs": 1}).warnings
+    sentence = "spec.training.epochs is 1: too few for the recipe's warm-up, which is left out."
+    assert sentence in rendered(UNIFORMER, training={"epochs": 1}).warnings
