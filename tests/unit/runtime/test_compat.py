@@ -68,3 +68,20 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path) -> None:
         LocalBackend().put("not bytes", str(path))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_tpn_scores_with_the_classifier_that_it_has_now() -> None:
+    compat.apply()
+    from mmaction.models.heads import TPNHead
+
+    head = TPNHead(num_classes=3, in_channels=8).eval()
+    features = torch.rand(1, 8, 2, 4, 4)
+    with torch.no_grad():
+        head(features, num_segs=None, fcn_test=True)
+        head.train()
+        head.fc_cls.weight.fill_(0)
+        head.fc_cls.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+        head.eval()
+        scores = head(features, num_segs=None, fcn_test=True)
+    assert scores.flatten(1).unique().tolist() == [1.0, 2.0, 3.0]
+    assert not [name for name in head.train().state_dict() if "new_cls" in name]

@@ -29,6 +29,7 @@ def apply() -> None:
     _allow_bf16_on_cpu()
     _load_own_checkpoints()
     _write_whole_files()
+    _score_with_tpns_present_classifier()
 
 
 def _supply_missing_module() -> None:
@@ -115,3 +116,21 @@ def _write_whole_files() -> None:
             beside.unlink(missing_ok=True)
 
     LocalBackend.put = put
+
+
+def _score_with_tpns_present_classifier() -> None:
+    """``TPNHead`` copies its classifier at the first validation, and scores with that copy ever after.
+
+    ``mmaction/models/heads/tpn_head.py:TPNHead._init_new_cls``. Here the copy is made anew whenever the head is told to
+    leave training (before each validation and test), so that later ones score what was trained since or loaded.
+    """
+    from mmaction.models.heads import TPNHead
+
+    stock = TPNHead.train
+
+    def train(self: Any, mode: bool = True) -> Any:
+        self._modules.pop("new_cls", None)
+        self.new_cls = None
+        return stock(self, mode)
+
+    TPNHead.train = train
