@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from mmaction_trainer.contract.errors import Failure, StorageFailure
+from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.contract.run import PRETRAINED, Weights
 from mmaction_trainer.storage import ObjectMissing, open_storage
 
@@ -88,6 +88,3 @@ def check(weights: Weights, path: Path) -> None:
         raise StorageFailure(
             weights.uri, f"sha256 begins with {digest[:8]}", accepted=weights.sha256_prefix, do="The file is not whole."
         )
-
-
-__all__ = ["MIRROR", "Failure", "fetch"]

@@ -51,7 +51,6 @@ def work(run: Run, *, rank: int) -> None:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-    from . import compat  # noqa: F401  (importing this package applied it)
     from .stop import StopHook
 
     runner = Runner.from_cfg(Config.fromfile(layout.CONFIG))
