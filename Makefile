@@ -24,24 +24,39 @@ $(VENV)/ready: requirements/bootstrap.lock requirements/dev.lock pyproject.toml
 	touch $@
 
 .PHONY: tools
-tools: $(BIN)/versitygw ## build the S3 server that the tests use
-
-$(BIN)/versitygw: tests/tools/go.mod tests/tools/go.sum | setup
-	cd tests/tools && GOBIN=$(abspath $(BIN)) GOTOOLCHAIN=local $(abspath $(BIN))/go install tool
+tools: setup ## build what the tests run beside the product: Kubernetes, an S3 server ... (once, in the user's cache)
+	$(BIN)/python -m tests.cluster build
 
 .PHONY: demo
 demo: setup ## train three models at once on real clips, on CPU
 	$(BIN)/python -m examples.demo
 
 .PHONY: test
-test: check tools ## all checks and tests
+test: check tools ## all checks, and the tests that need no root
 	$(BIN)/python -m pytest
+
+.PHONY: e2e
+e2e: tools ## the tests on real nodes (root; installs what they need of Debian's packages)
+	$(BIN)/python -m tests.cluster packages
+	$(BIN)/python -m pytest tests/e2e
+
+.PHONY: cluster
+cluster: tools ## start a cluster of two real nodes and an S3 server to work with (root)
+	$(BIN)/python -m tests.cluster up
+
+.PHONY: cluster-down
+cluster-down: setup ## end that cluster; nothing of it stays
+	$(BIN)/python -m tests.cluster down
+
+.PHONY: images
+images: setup ## build the operator's and the trainer's image, with docker, podman or buildah
+	$(BIN)/python scripts/images.py
 
 .PHONY: check
 check: setup ## style, types, import rules, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy operator trainer
+	$(BIN)/mypy operator trainer tests/cluster scripts/images.py scripts/base_image.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/crd.py --check
 
@@ -66,4 +81,4 @@ lock: setup ## resolve the dependencies anew, hashes only
 
 .PHONY: clean
 clean: ## remove what the targets wrote, the environment included
-	rm -rf $(VENV) .demo build dist
+	rm -rf $(VENV) .demo .cluster build dist

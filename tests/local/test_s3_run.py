@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmaction_trainer.contract.errors import StorageFailure
-from tests.s3 import S3Server, start_rclone
+from tests.cluster.s3 import S3Server, start_rclone
 
 from .conftest import Machine
 

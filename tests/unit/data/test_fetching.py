@@ -14,7 +14,7 @@ import pytest
 from mmaction_trainer.contract.errors import DataFailure, DiskFailure
 from mmaction_trainer.contract.run import LISTS, VIDEOS, DataSource
 from mmaction_trainer.data import check, prepare
-from tests.s3 import S3Server, start_rclone
+from tests.cluster.s3 import S3Server
 
 CLIP = Path(__file__).parents[2] / "data" / "clips" / "part_0.mp4"
 FILES: Mapping[str, bytes] = {
@@ -28,21 +28,15 @@ FILES: Mapping[str, bytes] = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with start_rclone(tmp_path_factory.mktemp("s3")) as server:
-        yield server
-
-
 @pytest.fixture
-def held(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Path:
+def held(rclone: S3Server, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder where the server keeps a new bucket, with the files above in it."""
-    for name, value in server.environment().items():
+    for name, value in rclone.environment().items():
         monkeypatch.setenv(name, value)
-    bucket = f"bucket-{len(list(server.folder.iterdir()))}"
-    server.bucket(bucket)
-    put(server.folder / bucket, FILES)
-    return server.folder / bucket
+    bucket = f"data-{len(list(rclone.folder.iterdir()))}"
+    rclone.bucket(bucket)
+    put(rclone.folder / bucket, FILES)
+    return rclone.folder / bucket
 
 
 @pytest.fixture

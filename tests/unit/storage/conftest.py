@@ -1,4 +1,4 @@
-"""Each test of the contract runs on a folder and on every S3 server that is installed."""
+"""Each test of the contract runs on a folder and on two S3 servers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from botocore.loaders import create_loader
 
 from mmaction_trainer.contract.run import JobIdentity
 from mmaction_trainer.storage import Storage, open_storage
-from tests.s3 import S3Server, has_versitygw, start_rclone, start_versitygw
-from tests.s3_faults import Behind, Fault, in_front_of
+from tests.cluster.s3 import S3Server
+from tests.cluster.s3_faults import Behind, Fault, in_front_of
 
 _numbers = count()
 
@@ -25,18 +25,6 @@ def _botocore_reads_its_data_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield
-
-
-@pytest.fixture(scope="session")
-def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with start_rclone(tmp_path_factory.mktemp("rclone")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with start_versitygw(tmp_path_factory.mktemp("versitygw")) as server:
-        yield server
 
 
 @pytest.fixture
@@ -73,7 +61,7 @@ def behind(rclone: S3Server, use: Callable[[S3Server], None], bucket: str) -> Be
     return behind
 
 
-@pytest.fixture(params=["folder", "rclone", *(["versitygw"] if has_versitygw() else [])])
+@pytest.fixture(params=["folder", "rclone", "s3"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path, use: Callable[[S3Server], None]) -> Storage:
     """A new, empty storage of each kind."""
     if request.param == "folder":

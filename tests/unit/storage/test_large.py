@@ -15,7 +15,7 @@ import pytest
 from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.storage import Storage, Stored
 from mmaction_trainer.storage.s3_checksums import MOST_PARTS, PART, Fingerprint, fingerprint, part_size, proves
-from tests.s3_faults import Answer, Behind, Forward, Log, Request, refusal
+from tests.cluster.s3_faults import Answer, Behind, Forward, Log, Request, refusal
 
 SIZE = 40_000_001
 

@@ -12,7 +12,7 @@ import pytest
 from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.contract.run import JobIdentity
 from mmaction_trainer.storage import ObjectMissing, open_storage, publish, read_manifest
-from tests.s3_faults import Answer, Behind, Forward, Log, Request, refusal
+from tests.cluster.s3_faults import Answer, Behind, Forward, Log, Request, refusal
 
 CONTENT = os.urandom(5_000_000)
 

@@ -15,9 +15,9 @@ from mmaction_trainer.contract.errors import ConfigFailure, StorageFailure
 from mmaction_trainer.contract.run import JobIdentity
 from mmaction_trainer.storage import ObjectMissing, Storage, open_storage, publish
 from mmaction_trainer.storage.s3_failures import s3_failure
+from tests.cluster.s3 import S3Server
+from tests.cluster.s3_faults import Answer, Log, Request, in_front_of
 from tests.run_folders import free_port
-from tests.s3 import S3Server
-from tests.s3_faults import Answer, Request, in_front_of
 
 Use = Callable[[S3Server], None]
 SECRET = "test-secret-key"
@@ -177,7 +177,8 @@ def test_what_each_way_to_say_absent_means(code: str) -> None:
 
 
 def test_a_server_with_a_name_is_asked_for_the_bucket_by_path(rclone: S3Server, use: Use, bucket: str) -> None:
-    use(replace(rclone, endpoint=rclone.endpoint.replace("127.0.0.1", "localhost")))
-    storage = open_storage(bucket)
-    storage.write("x", b"1")
-    assert storage.read("x") == b"1"
+    with in_front_of(rclone, Log()) as server:
+        use(replace(server, endpoint=server.endpoint.replace("127.0.0.1", "localhost")))
+        storage = open_storage(bucket)
+        storage.write("x", b"1")
+        assert storage.read("x") == b"1"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from mmaction_trainer.storage import Storage
-from tests.s3 import S3Server
+from tests.cluster.s3 import S3Server
 
 
 @dataclass

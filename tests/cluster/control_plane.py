@@ -1,0 +1,140 @@
+"""Scheduler and controllers beside the API server, and KWOK's nodes, on which pods run as far as the API can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .api_server import ALONE, ApiServer, serve
+from .process import Process, running
+from .programs import program, source_of
+from .slot import Slot, hold_slot
+
+KWOK_ANNOTATION = {"kwok.x-k8s.io/node": "fake"}
+STAGES = ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease")
+POD_STAGES = ("pod/fast/pod-ready", "pod/fast/pod-delete")
+"""What KWOK does to nodes and pods, from its own repository. Pods run until something ends them."""
+POD_COMPLETE = "pod/fast/pod-complete"
+"""Ends the pods of Jobs, with success, as soon as they run."""
+
+
+class ControlPlane:
+    """An API server whose jobs become pods, and whose pods find nodes."""
+
+    def __init__(self, server: ApiServer) -> None:
+        self.server = server
+
+    def add_fake_nodes(self, count: int, *, gpus: int = 8, cpus: int = 64, memory: str = "512Gi") -> list[str]:
+        """Nodes that KWOK plays, with GPUs as the device plugin announces them; their names."""
+        names = [f"fake-{number}" for number in range(count)]
+        resources = {"cpu": str(cpus), "memory": memory, "pods": "250", "nvidia.com/gpu": str(gpus)}
+        self.server.apply(*(fake_node(name, resources) for name in names))
+        return names
+
+
+def fake_node(name: str, resources: dict[str, str]) -> dict[str, Any]:
+    """A node that KWOK plays."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": KWOK_ANNOTATION,
+            "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"},
+        },
+        "status": {"allocatable": resources, "capacity": resources},
+    }
+
+
+@contextmanager
+def start_control_plane(*stages: str) -> Iterator[ControlPlane]:
+    """A control plane with KWOK and no real node; no root.
+
+    Args:
+        stages: more that KWOK does to pods, such as ``POD_COMPLETE``.
+    """
+    with (
+        hold_slot() as slot,
+        serve(slot, slot.loopback, ALONE[1:]) as server,
+        control(server, slot),
+        running("kwok", kwok(server, (*STAGES, *POD_STAGES, *stages)), slot.folder),
+    ):
+        yield ControlPlane(server)
+
+
+@contextmanager
+def control(server: ApiServer, slot: Slot, options: Sequence[str] = ()) -> Iterator[None]:
+    """Scheduler and controllers, each as the user that Kubernetes' own roles are for."""
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(running(name, words, slot.folder))
+            for name, words in (
+                ("kube-controller-manager", [*controllers(server, slot), *options]),
+                ("kube-scheduler", scheduler(server, slot)),
+            )
+        ]
+        for process in processes:
+            process.wait_until(partial(serves, process))
+        wait_for_default_account(server, processes[0])
+        yield
+
+
+def serves(process: Process) -> bool:
+    """Whether a component answers: from then on it works."""
+    return "Serving securely" in process.log.read_text()
+
+
+def controllers(server: ApiServer, slot: Slot) -> list[str | Path]:
+    """kube-controller-manager's command line."""
+    user = server.authority.issue("controllers", user="system:kube-controller-manager")
+    config = server.kubeconfig_for("controllers", user)
+    return [
+        program("kube-controller-manager"),
+        f"--kubeconfig={config}",
+        f"--bind-address={slot.loopback}",
+        f"--cert-dir={slot.folder}/controllers",
+        f"--service-account-private-key-file={server.service_account_key}",
+        f"--root-ca-file={server.authority.certificate}",
+        "--use-service-account-credentials",
+        "--leader-elect=false",
+        # At the stock 20 requests a second, making the controllers' own accounts takes most of the start.
+        *("--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-job-syncs=20"),
+    ]
+
+
+def scheduler(server: ApiServer, slot: Slot) -> list[str | Path]:
+    """kube-scheduler's command line."""
+    user = server.authority.issue("scheduler", user="system:kube-scheduler")
+    config = server.kubeconfig_for("scheduler", user)
+    return [
+        program("kube-scheduler"),
+        f"--kubeconfig={config}",
+        f"--bind-address={slot.loopback}",
+        f"--cert-dir={slot.folder}/scheduler",
+        "--leader-elect=false",
+        *("--kube-api-qps=1000", "--kube-api-burst=2000"),
+    ]
+
+
+def kwok(server: ApiServer, stages: Sequence[str]) -> list[str | Path]:
+    """KWOK's command line: it plays the nodes that carry its annotation, and no other."""
+    user = server.authority.issue("kwok", user="kwok", group="system:masters")
+    config = server.kubeconfig_for("kwok", user)
+    source = source_of("sigs.k8s.io/kwok") / "kustomize" / "stage"
+    return [
+        program("kwok"),
+        f"--kubeconfig={config}",
+        "--manage-all-nodes=false",
+        f"--manage-nodes-with-annotation-selector={'='.join(*KWOK_ANNOTATION.items())}",
+        *(f"--config={source / stage}.yaml" for stage in stages),
+        "--node-lease-duration-seconds=40",
+    ]
+
+
+def wait_for_default_account(server: ApiServer, process: Process) -> None:
+    """Wait until pods can be made in the default namespace: they need its service account."""
+    path = "/api/v1/namespaces/default/serviceaccounts/default"
+    process.wait_until(lambda: server.request("GET", path).status == 200)

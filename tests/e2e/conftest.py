@@ -1,0 +1,139 @@
+"""Tests on real nodes: they need root, and ``make e2e`` runs them."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster import cgroups, process
+from tests.cluster.api_server import ApiServer
+from tests.cluster.clusters import Cluster
+from tests.cluster.product import names, product_images
+
+_numbers = count()
+
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+Seen = dict[str, set[str]]
+"""What of clusters can be seen on this machine, by kind."""
+
+
+def host() -> Seen:
+    """This machine, now."""
+    return {
+        "processes": set(servers()),
+        "mounts": lines("findmnt", "--noheadings", "--output", "TARGET,SOURCE", "--list"),
+        "links": lines("ip", "-brief", "link"),
+        "routes": lines("ip", "route"),
+        "namespaces": lines("lsns", "--noheadings", "--output", "NS,TYPE"),
+        "cgroups": {str(path) for root in cgroups.hierarchies() for path in root.glob(f"{cgroups.PREFIX}*")},
+        "rules": lines("iptables-save"),
+        "settings": lines("sysctl", "net.ipv4.ip_forward", "kernel.panic", "vm.overcommit_memory"),
+    }
+
+
+def new_since(before: Seen) -> Seen:
+    """What this machine has that it had not before, by kind."""
+    now = host()
+    return {kind: now[kind] - before[kind] for kind in now if now[kind] - before[kind]}
+
+
+def left_since(before: Seen, within: float = 5) -> Seen:
+    """What stays of what is new: a moment for the kernel, and for what else goes on on this machine."""
+    deadline = time.monotonic() + within
+    while (left := new_since(before)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return left
+
+
+def servers() -> list[str]:
+    """Names of processes that a harness started, or that run in a node, of this or another holder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if process.MARK.encode() in (entry / "environ").read_bytes():
+                found.append((entry / "comm").read_text().strip())
+        except OSError:
+            continue
+    return found
+
+
+def lines(*command: str) -> set[str]:
+    """A command's lines of output, without remarks and counters."""
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {line for line in done.stdout.splitlines() if not line.startswith(("#", ":"))}
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> str:
+    """A namespace that no other test uses, under the restricted pod security level."""
+    name = f"test-{next(_numbers)}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.server.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}},
+    )
+    wait_for(cluster.server, "create", "serviceaccount/default", name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, str]:
+    """References of the product's images, by ``operator`` and ``trainer``."""
+    return names(product_images())
+
+
+def wait_for(server: ApiServer, condition: str, what: str, namespace: str = "default", within: int = 120) -> None:
+    """Wait until something in the cluster is as a test needs it."""
+    server.kubectl("wait", f"--for={condition}", what, f"--namespace={namespace}", f"--timeout={within}s")
+
+
+def a_pod(name: str, namespace: str, image: str, *command: str, **spec: Any) -> dict[str, Any]:
+    """A restricted pod that runs a command once, or the image's own."""
+    container: dict[str, Any] = {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "securityContext": RESTRICTED,
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    if command:
+        container["command"] = list(command)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "containers": [container],
+            "volumes": [{"name": "tmp", "emptyDir": {}}],
+            **spec,
+        },
+    }
+
+
+def output_of(server: ApiServer, pod: dict[str, Any], within: int = 120) -> str:
+    """Run a pod to its end; what it printed."""
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    server.apply(pod)
+    wait_for(server, "jsonpath={.status.containerStatuses[0].state.terminated}", f"pod/{name}", namespace, within)
+    status = server.request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}").body["status"]
+    assert status["phase"] == "Succeeded", f"{status['containerStatuses']}\n{logs(server, name, namespace)}"
+    return logs(server, name, namespace)
+
+
+def logs(server: ApiServer, pod: str, namespace: str) -> str:
+    """What a pod printed."""
+    return server.kubectl("logs", pod, f"--namespace={namespace}")
