@@ -2,7 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url pyproject.toml
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+LOCK := $(RESOLVE) pyproject.toml
+# Parts of the above, for layers of images. What torch needs and others too is left to the others' layer: a new version
+# of it must not build torch's anew.
+PART := $(RESOLVE) --no-header --no-annotate
+SHARED := numpy pillow setuptools typing-extensions
 
 # As pip does: trust the machine's certificates, its company's proxy among them, where it has any.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
@@ -78,6 +83,8 @@ lock: setup ## resolve the dependencies anew, hashes only
 	$(LOCK) --extra operator --output-file requirements/operator.lock
 	$(LOCK) --extra trainer --output-file requirements/trainer.lock
 	$(LOCK) --all-extras --output-file requirements/dev.lock
+	printf 'torch\ntorchvision\n' | $(PART) --constraints requirements/trainer.lock $(SHARED:%=--no-emit-package %) - --output-file requirements/torch.lock
+	echo hatchling | $(PART) --constraints requirements/dev.lock - --output-file requirements/build.lock
 
 .PHONY: clean
 clean: ## remove what the targets wrote, the environment included

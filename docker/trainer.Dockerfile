@@ -43,6 +43,8 @@ RUN --mount=type=secret,id=certificates,target=/etc/ssl/certs/ca-certificates.cr
     --mount=type=cache,target=/root/.cache/uv \
     --mount=type=bind,from=tools,source=/opt/tools,target=/opt/tools \
     $INSTALL --requirement /opt/mmaction/requirements/trainer.lock
+# `import mmaction.models`, and so MMAction2's own scripts, fail on the wheel as it is.
+COPY docker/missing /opt/mmaction/lib/python3.11/site-packages
 COPY --from=project /opt/mmaction /opt/mmaction
 # A user without an entry in /etc/passwd has no home; /tmp is where one can be mounted. The caches of torch, triton and
 # matplotlib follow it.

@@ -2,7 +2,6 @@
 
 python scripts/images.py                          build localhost/mmaction-operator:dev and mmaction-trainer:dev
 python scripts/images.py --tag v1 trainer         build one, with another tag
-python scripts/images.py --archive DIR operator   write DIR/operator-DIGEST.tar, unless it is there already
 
 Where no image registry answers, `scripts/base_image.py` makes a base image for buildah:
 
@@ -12,14 +11,13 @@ python scripts/images.py --engine buildah --base-image "$(python scripts/base_im
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +40,6 @@ class Engine:
     build: tuple[str, ...]
     identify: tuple[str, ...]
     """Prints the id of an image of this machine, whose name comes next."""
-    save: tuple[str, ...]
-    """Writes a docker-archive; ``{file}`` and ``{image}`` are filled in."""
     isolates: bool = True
     """Whether ``build`` takes ``--isolation``."""
 
@@ -54,7 +50,6 @@ ENGINES = (
         answers=("version", "--format", "{{.Server.Version}}"),
         build=("build",),
         identify=("image", "inspect", "--format", "{{.Id}}"),
-        save=("save", "--output", "{file}", "{image}"),
         isolates=False,
     ),
     Engine(
@@ -62,14 +57,12 @@ ENGINES = (
         answers=("info",),
         build=("build", "--layers"),
         identify=("image", "inspect", "--format", "{{.Id}}"),
-        save=("save", "--format", "docker-archive", "--output", "{file}", "{image}"),
     ),
     Engine(
         "buildah",
         answers=("info",),
         build=("build", "--layers"),
         identify=("inspect", "--type", "image", "--format", "{{.FromImageID}}"),
-        save=("push", "{image}", "docker-archive:{file}:{image}"),
     ),
 )
 
@@ -132,11 +125,6 @@ class Builder:
             raise Refused(f"{self.engine.program} does not know {base}: {found.stderr.strip()}")
         return found.stdout.strip()
 
-    def save(self, name: str, file: Path) -> None:
-        """Write an image as a docker-archive."""
-        words = [word.format(file=file, image=name) for word in self.engine.save]
-        self._do(f"write {file}", [self.engine.program, *words])
-
     def forget(self, image: str, keep: str) -> None:
         """Remove what earlier digests of an image left in the engine, but not what is in use."""
         repository = reference(image, "").rstrip(":")
@@ -172,12 +160,6 @@ def reference(image: str, tag: str) -> str:
     return f"localhost/mmaction-{image}:{tag}"
 
 
-def reference_in(archive: Path) -> str:
-    """The name that the image in an archive has."""
-    image, _, tag = archive.stem.rpartition("-")
-    return reference(image, tag)
-
-
 def default_base_image(image: str, root: Path = ROOT) -> str:
     """The base image that a Dockerfile names."""
     found = re.search(r"^ARG BASE_IMAGE=(\S+)$", _dockerfile(image, root).read_text(), re.MULTILINE)
@@ -202,46 +184,6 @@ def digest(image: str, base_image_id: str, root: Path = ROOT) -> str:
         content = file.read_bytes()
         total.update(f"\0{file.relative_to(root)}\0{len(content)}\0".encode() + content)
     return total.hexdigest()[:16]
-
-
-def archive(image: str, builder: Builder, folder: Path | None = None) -> Path:
-    """An image as a docker-archive, built if it is not there; of several processes that ask at once, one builds.
-
-    Args:
-        image: ``operator`` or ``trainer``.
-        builder: what to build it with.
-        folder: where archives are kept; default: in the user's cache. Older ones of the image are removed from it.
-    """
-    folder = folder or cache_folder(os.environ)
-    folder.mkdir(parents=True, exist_ok=True)
-    tag = digest(image, builder.base_image_id(image))
-    file = folder / f"{image}-{tag}.tar"
-    with (folder / f".{image}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if file.exists():
-            return file
-        unfinished = folder / f".{image}.new"
-        unfinished.unlink(missing_ok=True)  # a killed builder's; podman and buildah add no image to a file that exists
-        try:
-            builder.save(builder.build(image, tag), unfinished)
-            unfinished.rename(file)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        remove_others(folder.glob(f"{image}-*.tar"), file)
-        builder.forget(image, keep=tag)
-    return file
-
-
-def remove_others(archives: Iterable[Path], keep: Path) -> None:
-    """Remove the archives of an image that a new one replaces."""
-    for older in archives:
-        if older != keep:
-            older.unlink()
-
-
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where archives are kept between builds."""
-    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmaction-operator" / "images"
 
 
 def default_certificates(environ: Mapping[str, str]) -> Path | None:
@@ -274,9 +216,7 @@ def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=default_certificates(os.environ),
         help="trust these authorities while building; default: this machine's (%(default)s)",
     )
-    output = parser.add_mutually_exclusive_group()
-    output.add_argument("--tag", default="dev", help="default: %(default)s")
-    output.add_argument("--archive", type=Path, metavar="DIR", help="write archives there, each tagged with its digest")
+    parser.add_argument("--tag", default="dev", help="default: %(default)s")
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.images) - set(IMAGES):
         parser.error(f"no image {', '.join(sorted(unknown))}; there are: {', '.join(IMAGES)}")
@@ -289,10 +229,7 @@ def main() -> int:
         engine = engine_of(arguments.engine)
         builder = Builder(engine, arguments.base_image, arguments.isolation, arguments.certificates)
         for image in arguments.images or IMAGES:
-            if arguments.archive:
-                print(archive(image, builder, arguments.archive))
-            else:
-                print(builder.build(image, arguments.tag))
+            print(builder.build(image, arguments.tag))
     except Refused as refusal:
         print(refusal, file=sys.stderr)
         return 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import machine, slot
 from .clusters import Cluster, start_cluster
-from .product import names, product_images
+from .product import product_images, product_layout
 from .programs import build_all, program
 
 FOLDER = Path(__file__).parents[2] / ".cluster"
@@ -67,9 +67,9 @@ def follow(keeper: subprocess.Popen[bytes]) -> None:
 def keep() -> None:
     """Be the process that a cluster lives and ends with."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    archives = product_images()
-    with start_cluster(images=archives) as cluster:
-        write_environment(cluster, names(archives))
+    images = product_images()
+    with start_cluster(images=dict.fromkeys(images.values(), product_layout())) as cluster:
+        write_environment(cluster, images)
         signal.pause()
 
 

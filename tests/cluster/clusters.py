@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from .api_server import ApiServer, serve
@@ -17,7 +16,7 @@ from .machine import check_machine
 from .network import start_network
 from .node import Node, start_node
 from .s3 import S3Server, serve_s3
-from .seed import seed_of
+from .seed import Images, hold_seed
 from .slot import hold_slot
 from .times import timed
 
@@ -39,19 +38,19 @@ class Cluster:
 
 
 @contextmanager
-def start_cluster(*, nodes: int = 2, images: Sequence[Path] = ()) -> Iterator[Cluster]:
+def start_cluster(*, nodes: int = 2, images: Images | None = None) -> Iterator[Cluster]:
     """A cluster for as long as the body runs.
 
     Args:
         nodes: how many, up to four.
-        images: docker-archive files that every node has, beside the pause image.
+        images: what every node has, beside the pause image.
 
     Raises:
         SystemExit: this machine cannot run one, and what to do.
     """
     check_machine()
-    seed = seed_of(images)
     with ExitStack() as stack:
+        seed = stack.enter_context(hold_seed(images or {}))
         slot = stack.enter_context(hold_slot())
         network = stack.enter_context(start_network(slot))
         server = stack.enter_context(serve(slot, network.host))

@@ -13,7 +13,7 @@ from .api_server import ApiServer, start_api_server
 from .clusters import Cluster, start_cluster
 from .control_plane import ControlPlane, start_control_plane
 from .fault_proxy import FaultProxy, start_fault_proxy
-from .product import product_images
+from .product import product_images, product_layout
 from .s3 import S3Server, start_rclone, start_s3
 from .times import taken
 
@@ -33,9 +33,15 @@ def control_plane() -> Iterator[ControlPlane]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """Two real nodes with the product's images, and an S3 server."""
-    with start_cluster(nodes=2, images=product_images()) as cluster:
+def images() -> dict[str, str]:
+    """References of the product's images, by ``operator`` and ``trainer``; root."""
+    return product_images()
+
+
+@pytest.fixture(scope="session")
+def cluster(images: dict[str, str]) -> Iterator[Cluster]:
+    """Two real nodes with the product's images, and an S3 server; root."""
+    with start_cluster(nodes=2, images=dict.fromkeys(images.values(), product_layout())) as cluster:
         yield cluster
 
 

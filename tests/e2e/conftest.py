@@ -13,7 +13,6 @@ import pytest
 from tests.cluster import cgroups, process
 from tests.cluster.api_server import ApiServer
 from tests.cluster.clusters import Cluster
-from tests.cluster.product import names, product_images
 
 _numbers = count()
 
@@ -88,12 +87,6 @@ def namespace(cluster: Cluster) -> str:
     return name
 
 
-@pytest.fixture(scope="session")
-def images() -> dict[str, str]:
-    """References of the product's images, by ``operator`` and ``trainer``."""
-    return names(product_images())
-
-
 def wait_for(server: ApiServer, condition: str, what: str, namespace: str = "default", within: int = 120) -> None:
     """Wait until something in the cluster is as a test needs it."""
     server.kubectl("wait", f"--for={condition}", what, f"--namespace={namespace}", f"--timeout={within}s")
@@ -129,9 +122,12 @@ def output_of(server: ApiServer, pod: dict[str, Any], within: int = 120) -> str:
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     server.apply(pod)
     wait_for(server, "jsonpath={.status.containerStatuses[0].state.terminated}", f"pod/{name}", namespace, within)
-    status = server.request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}").body["status"]
-    assert status["phase"] == "Succeeded", f"{status['containerStatuses']}\n{logs(server, name, namespace)}"
-    return logs(server, name, namespace)
+    (container,) = server.request("GET", f"/api/v1/namespaces/{namespace}/pods/{name}").body["status"][
+        "containerStatuses"
+    ]
+    printed = logs(server, name, namespace)
+    assert container["state"]["terminated"]["exitCode"] == 0, f"{container}\n{printed}"
+    return printed
 
 
 def logs(server: ApiServer, pod: str, namespace: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
 from mmaction_operator.api.trainjob import API_VERSION
 from tests.cluster.clusters import Cluster
+from tests.cluster.product import product_layout
 from tests.cluster.s3 import client
 from tests.cluster.seed import PAUSE
 
@@ -110,6 +112,13 @@ def test_the_operators_image_has_the_command_line_and_no_torch(
     )
     pod = a_pod("imports", namespace, images["operator"], "python", "-c", script)
     assert output_of(cluster.server, pod).strip() == "[True, False]"
+
+
+def test_the_operators_image_is_small(images: dict[str, str]) -> None:
+    layout = product_layout()
+    manifest = layout.references()[images["operator"]]
+    unpacked = sum(len(gzip.decompress(layout.path(digest).read_bytes())) for digest, _ in layout.layers(manifest))
+    assert unpacked < 250_000_000, f"{unpacked / 1e6:.0f} MB"
 
 
 def test_the_trainers_image_has_mmaction(cluster: Cluster, namespace: str, images: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.clusters import Cluster, start_cluster
-from tests.cluster.seed import PAUSE
+from tests.cluster.seed import PAUSE, pause_layout
 from tests.cluster.slot import clear_abandoned
 
 from .conftest import Seen, a_pod, host, left_since, new_since, wait_for
@@ -110,7 +110,8 @@ def test_an_interrupted_harness_takes_its_cluster_along(signum: signal.Signals, 
 
 
 def test_a_cluster_that_does_not_start_leaves_nothing(before: Seen) -> None:
-    with pytest.raises(RuntimeError, match="ctr"), start_cluster(nodes=1, images=[ROOT / "README.md"]):
+    layout = pause_layout()
+    with pytest.raises(KeyError, match="no-such-image"), start_cluster(nodes=1, images={"no-such-image": layout}):
         pass
     assert not left_since(before)
 

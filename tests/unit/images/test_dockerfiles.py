@@ -102,5 +102,5 @@ def test_what_builds_our_wheel_is_locked() -> None:
 
 
 def test_the_dockerfiles_are_those_of_the_images() -> None:
-    assert {path.name for path in (ROOT / "docker").iterdir()} == {f"{image}.Dockerfile" for image in IMAGES}
+    assert {path.name for path in (ROOT / "docker").glob("*.Dockerfile")} == {f"{image}.Dockerfile" for image in IMAGES}
     assert Path(ROOT / ".dockerignore").exists()

@@ -1,13 +1,12 @@
 """An image is built by an engine that works, once for what goes into it."""
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from scripts import images
-from scripts.images import ENGINES, ROOT, Builder, Refused, archive, build_command, digest, engine_of, inputs, works
+from scripts.images import ENGINES, ROOT, Builder, Refused, build_command, digest, engine_of, inputs, works
 
 DOCKER, PODMAN, BUILDAH = ENGINES
 SOURCES = ("README.md", "LICENSE", "NOTICE", "pyproject.toml", "operator/a/b.py", "trainer/a.py")
@@ -138,63 +137,20 @@ def test_certificates_are_those_that_the_environment_names(tmp_path: Path) -> No
     assert images.default_certificates({"SSL_CERT_FILE": str(tmp_path / "none.pem")}) is None
 
 
-@pytest.fixture
-def engine(path: Path) -> Path:
-    """A buildah that writes a line for each build, and as an archive the name of its image; the file of lines."""
-    lines = path / "builds"
-    lines.touch()
-    program(
-        path,
-        "buildah",
-        f"""case "$1" in
-            inspect) cat {path}/base ;;
-            build) echo built >> {lines}; sleep 0.2; test ! -e {path}/build-fails ;;
-            push) target=${{3#docker-archive:}}; echo "$2" > "${{target%%:*}}"; test ! -e {path}/push-fails ;;
-            images) echo dev; cat {path}/tags ;;
-            rmi) echo "$2" >> {path}/removed ;;
-        esac""",
-    )
-    (path / "base").write_text("sha256:1")
-    (path / "tags").touch()
-    return lines
+def test_the_engine_forgets_earlier_digests_of_an_image_and_no_other_tag(path: Path) -> None:
+    tags = "dev 0123456789abcdef fedcba9876543210 v1"
+    program(path, "buildah", f'case "$1" in images) echo {tags} ;; rmi) echo "$2" >> {path}/removed ;; esac')
+    Builder(BUILDAH).forget("operator", keep="fedcba9876543210")
+    assert (path / "removed").read_text() == "localhost/mmaction-operator:0123456789abcdef\n"
 
 
-def test_an_archive_is_built_once_however_many_ask(engine: Path, tmp_path: Path) -> None:
-    with ThreadPoolExecutor() as pool:
-        asked = [pool.submit(archive, "operator", Builder(BUILDAH), tmp_path / "cache") for _ in range(4)]
-        files = {each.result() for each in asked}
-    assert engine.read_text() == "built\n"
-    (file,) = files
-    assert file.name == f"operator-{digest('operator', 'sha256:1')}.tar"
-    assert file.read_text().strip() == images.reference_in(file)
+def test_a_build_that_fails_says_what_and_with_which_code(path: Path) -> None:
+    program(path, "buildah", "exit 3")
+    with pytest.raises(Refused, match=r"buildah could not build docker/operator.Dockerfile \(exit code 3\)"):
+        Builder(BUILDAH).build("operator", "dev")
 
 
-def test_a_new_archive_replaces_the_older_of_its_image_alone(engine: Path, tmp_path: Path) -> None:
-    older, other = (archive(image, Builder(BUILDAH), tmp_path / "cache") for image in images.IMAGES)
-    (engine.parent / "base").write_text("sha256:2")
-    newer = archive("operator", Builder(BUILDAH), tmp_path / "cache")
-    assert set((tmp_path / "cache").glob("*.tar")) == {newer, other}
-    assert newer != older
-
-
-def test_the_engine_forgets_what_older_archives_held_and_nothing_else(engine: Path, tmp_path: Path) -> None:
-    newer = digest("operator", "sha256:1")
-    (engine.parent / "tags").write_text(f"0123456789abcdef\n{newer}\nv1\n")
-    archive("operator", Builder(BUILDAH), tmp_path / "cache")
-    assert (engine.parent / "removed").read_text() == "localhost/mmaction-operator:0123456789abcdef\n"
-
-
-@pytest.mark.parametrize("step", ["build", "push"])
-def test_a_failure_leaves_the_older_archive_and_nothing_else(engine: Path, tmp_path: Path, step: str) -> None:
-    older = archive("operator", Builder(BUILDAH), tmp_path / "cache")
-    (engine.parent / "base").write_text("sha256:2")
-    (engine.parent / f"{step}-fails").touch()
-    with pytest.raises(Refused, match=r"buildah could not (build docker/operator.Dockerfile|write .*) \(exit code 1\)"):
-        archive("operator", Builder(BUILDAH), tmp_path / "cache")
-    assert {file.name for file in (tmp_path / "cache").iterdir()} == {older.name, ".operator.lock"}
-
-
-def test_a_base_image_that_cannot_be_had_is_named(path: Path, tmp_path: Path) -> None:
+def test_a_base_image_that_cannot_be_had_is_named(path: Path) -> None:
     program(path, "buildah", "exit 125")
     with pytest.raises(Refused, match=r"pull the base image docker.io/library/python:3.11.*scripts/base_image.py"):
-        archive("operator", Builder(BUILDAH), tmp_path)
+        Builder(BUILDAH).base_image_id("operator")
