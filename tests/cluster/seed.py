@@ -13,7 +13,7 @@ import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +28,8 @@ METADATA = Path("io.containerd.metadata.v1.bolt/meta.db")
 CONTENT = Path("io.containerd.content.v1.content")
 SNAPSHOTS = Path("io.containerd.snapshotter.v1.overlayfs")
 DATABASES = (METADATA, SNAPSHOTS / "metadata.db")
+CONTENTS = "contents"
+"""File of a seed that says what is in it."""
 LAYER = 1 << 20
 """Larger content is a layer's archive: it is unpacked, and nothing asks for it again."""
 
@@ -37,29 +39,32 @@ Images = Mapping[str, Layout]
 
 @contextmanager
 def hold_seed(images: Images) -> Iterator[Path]:
-    """The folder of a containerd that has these images and the pause image; made if it is not there.
+    """The folder of a containerd that has these images and the pause image; made if there is none.
 
-    It stays as long as somebody holds it, and until another seed is made.
+    It stays as long as somebody holds it, and until another one is made.
     """
     images = {**images, PAUSE: pause_layout()}
-    name = hashlib.sha256("\n".join([run("containerd", "--version"), *sorted(describe(images))]).encode()).hexdigest()
-    seeds = user_cache() / "containerd"
-    seeds.mkdir(parents=True, exist_ok=True)
-    folder = seeds / name[:16]
-    with (seeds / ".lock").open("w") as making, (seeds / f"{folder.name}.lock").open("w") as holding:
-        fcntl.flock(making, fcntl.LOCK_EX)
-        fcntl.flock(holding, fcntl.LOCK_SH)
-        if not folder.exists():
-            others = sorted(seeds.glob("????????????????"), key=lambda seed: seed.stat().st_mtime)
-            make_seed(images, folder, others[-1] if others else None)
-            for other in others:
-                remove_unless_held(other)
-        fcntl.flock(making, fcntl.LOCK_UN)
-        yield folder
+    wanted = set(describe(images))
+    folder = user_cache() / "containerd"
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        with (folder / ".lock").open("w") as making:
+            fcntl.flock(making, fcntl.LOCK_EX)
+            seeds = sorted(folder.glob("????????????????"), key=lambda seed: seed.stat().st_mtime, reverse=True)
+            seed = next((seed for seed in seeds if wanted <= set((seed / CONTENTS).read_text().splitlines())), None)
+            if not seed:
+                seed = folder / hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()[:16]
+                make_seed(images, seed, seeds[0] if seeds else None)
+                for other in seeds:
+                    remove_unless_held(other)
+            holding = stack.enter_context(seed.with_name(f"{seed.name}.lock").open("w"))
+            fcntl.flock(holding, fcntl.LOCK_SH)
+        yield seed
 
 
 def describe(images: Images) -> Iterator[str]:
-    """What tells images apart."""
+    """What tells seeds apart: which containerd wrote it, and its images."""
+    yield run("containerd", "--version").strip()
     for reference, layout in images.items():
         yield f"{reference} {layout.references()[reference]['digest']}"
 
@@ -101,6 +106,7 @@ def make_seed(images: Images, folder: Path, earlier: Path | None) -> None:
         process.wait_until(socket.exists)
         fill(Containerd(socket), images, unfinished / "root" / CONTENT)
         process.stop()
+    (unfinished / "root" / CONTENTS).write_text("\n".join(describe(images)))
     (unfinished / "root").rename(folder)
     shutil.rmtree(unfinished)
 
@@ -111,6 +117,7 @@ def copy_sharing_files(seed: Path, root: Path) -> None:
     for database in DATABASES:
         (root / database).unlink()
         shutil.copyfile(seed / database, root / database)
+    (root / CONTENTS).unlink()
 
 
 class Containerd:

@@ -49,6 +49,11 @@ def new_since(before: Seen) -> Seen:
     return {kind: now[kind] - before[kind] for kind in now if now[kind] - before[kind]}
 
 
+def run_by(seen: Seen) -> set[str]:
+    """Names of processes."""
+    return {process.split()[1] for process in seen.get("processes", ())}
+
+
 def left_since(before: Seen, within: float = 5) -> Seen:
     """What stays of what is new: a moment for the kernel, and for what else goes on on this machine."""
     deadline = time.monotonic() + within
@@ -58,12 +63,12 @@ def left_since(before: Seen, within: float = 5) -> Seen:
 
 
 def servers() -> list[str]:
-    """Names of processes that a harness started, or that run in a node, of this or another holder."""
+    """Ids and names of the processes that a harness started, this one or another."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if process.MARK.encode() in (entry / "environ").read_bytes():
-                found.append((entry / "comm").read_text().strip())
+                found.append(f"{entry.name} {(entry / 'comm').read_text().strip()}")
         except OSError:
             continue
     return found
