@@ -22,7 +22,7 @@ def generated() -> dict[str, str]:
     """The content of every generated file, by its path in the repository."""
     manifest = yaml.safe_dump(crd(), sort_keys=False, allow_unicode=True, width=120)
     return {
-        "charts/crds/trainjobs.mmaction.dev.yaml": f"# {GENERATED}\n{manifest}",
+        "charts/mmaction-operator/files/trainjobs.mmaction.dev.yaml": f"# {GENERATED}\n{manifest}",
         "docs/reference/trainjob.md": f"<!-- {GENERATED} -->\n\n{reference()}",
     }
 

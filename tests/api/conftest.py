@@ -13,7 +13,7 @@ import yaml
 from tests.cluster.api_server import Answer, ApiServer
 from tests.trainjob_cases import parametrize
 
-CRD = Path(__file__).parents[2] / "charts" / "crds" / "trainjobs.mmaction.dev.yaml"
+CRD = Path(__file__).parents[2] / "charts" / "mmaction-operator" / "files" / "trainjobs.mmaction.dev.yaml"
 NAMES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 Create = Callable[[dict[str, Any]], Answer]

@@ -15,7 +15,7 @@ from tests.cluster.seed import PAUSE
 
 from .conftest import a_pod, logs, output_of, wait_for
 
-CRD = Path(__file__).parents[2] / "charts" / "crds" / "trainjobs.mmaction.dev.yaml"
+CRD = Path(__file__).parents[2] / "charts" / "mmaction-operator" / "files" / "trainjobs.mmaction.dev.yaml"
 
 MEETING = """
 import json, os, socket

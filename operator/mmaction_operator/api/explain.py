@@ -55,7 +55,9 @@ def _lines(problem: ErrorDetails, schema: Schema) -> Iterator[str]:
 def _at(schema: Schema, where: Location) -> Schema:
     """The schema of a field; empty where nothing is declared."""
     for part in where:
-        schema = schema.get("items", {}) if isinstance(part, int) else schema.get("properties", {}).get(part, {})
+        below = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part)
+        values = schema.get("additionalProperties")
+        schema = below or (values if isinstance(values, dict) else {})
     return schema
 
 
@@ -65,13 +67,14 @@ def _path(where: Location) -> str:
 
 
 def _meant(schema: Schema, where: Location) -> str:
-    """The field that an unknown name was probably meant to be: of nearly that name here, or of that name elsewhere."""
+    """The field that an unknown name was probably meant to be: of that name, spelled otherwise or elsewhere, or nearly."""
     siblings = {_plain(name): name for name in _at(schema, where[:-1]).get("properties", {})}
     unknown = _plain(str(where[-1]))
+    elsewhere = [path for path in _fields(schema) if _plain(str(path[-1])) == unknown]
+    if unknown not in siblings and elsewhere:
+        return f"did you mean {_path(elsewhere[0])}?"
     if close := get_close_matches(unknown, siblings, n=1):
         return f"did you mean {siblings[close[0]]}?"
-    if elsewhere := [path for path in _fields(schema) if _plain(str(path[-1])) == unknown]:
-        return f"did you mean {_path(elsewhere[0])}?"
     return f"accepted: {', '.join(siblings.values())}"
 
 

@@ -155,6 +155,30 @@ RelativePath = Annotated[
 ]
 """A path below the data set's URI."""
 
+Quantity = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$",
+        min_length=1,
+        max_length=32,
+        json_schema_extra={"x-accepts": "as Kubernetes writes quantities: 500m, 4, 16Gi"},
+    ),
+]
+"""An amount of CPU or memory, as Kubernetes writes it."""
+
+LabelValue = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$",
+        max_length=63,
+        json_schema_extra={"x-accepts": "of letters, digits, -, _ and ., beginning and ending with a letter or digit"},
+    ),
+]
+"""The value of a Kubernetes label."""
+
+Labels = Annotated[dict[str, LabelValue], Field(max_length=32)]
+"""Kubernetes labels."""
+
 Timestamp = Annotated[datetime, Field(strict=False)]
 """A moment; RFC 3339 in JSON."""
 

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .fields import URI, APIModel, ConfigName, ObjectName, Overrides, RelativePath, Rule
+from .fields import URI, APIModel, ConfigName, Labels, ObjectName, Overrides, Quantity, RelativePath, Rule
 
 UCF101_CLASSES = 101
 
@@ -202,6 +202,16 @@ class ResourcesSpec(APIModel):
         le=256,
         description="Processes on each node for CPU training; torchrun's --nproc-per-node. Default: 1.",
     )
+    cpus_per_node: Quantity | None = Field(
+        default=None,
+        description="CPU that each pod asks for on a cluster. Default: what the cluster gives.",
+        examples=["8", "500m"],
+    )
+    memory_per_node: Quantity | None = Field(
+        default=None,
+        description="Memory that each pod asks for on a cluster, and is held to. Default: what the cluster gives.",
+        examples=["64Gi"],
+    )
 
     @property
     def ranks_per_node(self) -> int:
@@ -228,6 +238,20 @@ class StorageSpec(APIModel):
     )
 
 
+class PodsSpec(APIModel):
+    """How the pods run on a cluster. `trainjob run` has none and passes over this."""
+
+    image: URI | None = Field(
+        default=None, description="Image of the trainer. Default: the one that the operator was installed with."
+    )
+    host_network: bool = Field(
+        default=False,
+        description="Use the node's network instead of the pod's own, as fast interconnects may need. The leased port "
+        "is then declared as a host port, so that the scheduler keeps pods that share one apart.",
+    )
+    node_selector: Labels = Field(default={}, description="Labels of the nodes that the pods may run on.")
+
+
 class TrainJobSpec(APIModel):
     """One training: a model, a data set, a recipe, a test protocol, machines, and where results go."""
 
@@ -242,6 +266,18 @@ class TrainJobSpec(APIModel):
     evaluation: EvaluationSpec = EvaluationSpec()
     resources: ResourcesSpec = ResourcesSpec()
     storage: StorageSpec
+    pods: PodsSpec = PodsSpec()
+    preflight: bool = Field(
+        default=True,
+        description="On a cluster, check data, storage and weights in a small pod before any GPU is asked for.",
+    )
+    backoff_limit: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="On a cluster, how many failed attempts are tried again. Not counted: a port that something else "
+        "took. Never tried again: what a user has to mend (Config, Data, OutOfMemory ...).",
+    )
     overrides: Overrides = Field(
         default={},
         description="Anything else of the MMAction2 config, as data, merged the way mmengine merges: dicts key by key, "

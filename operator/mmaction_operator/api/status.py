@@ -10,7 +10,7 @@ from .fields import APIModel, Timestamp
 
 Text = Annotated[str, Field(max_length=1024)]
 Digest = Annotated[str, Field(max_length=64)]
-Phase = Literal["Pending", "Validating", "Running", "Testing", "Succeeded", "Failed"]
+Phase = Literal["Pending", "Validating", "Starting", "Running", "Testing", "Succeeded", "Failed"]
 
 
 class StatusModel(APIModel):

@@ -1,5 +1,31 @@
-"""What should exist for a job, decided from values alone: no clock, no network, no files."""
+"""What should exist for a job, what its status is, and when to look again: decided from values alone.
 
+No clock, no network, no files; the time is an argument. ``observed`` reduces what a cluster has to what decisions are
+made of, ``course`` says where a job is on its way, ``objects`` what should exist, ``status`` and ``transitions`` what a
+user is told. ``failures`` holds the classes of failure and whether another attempt may help.
+"""
+
+from . import names
+from .course import Course, course_of, is_finished
+from .objects import objects_of
+from .observed import AttemptSeen, PodSeen, attempts_of
 from .run import run_of
+from .settings import Settings
+from .status import status_of
+from .transitions import Happening, happenings
 
-__all__ = ["run_of"]
+__all__ = [
+    "AttemptSeen",
+    "Course",
+    "Happening",
+    "PodSeen",
+    "Settings",
+    "attempts_of",
+    "course_of",
+    "happenings",
+    "is_finished",
+    "names",
+    "objects_of",
+    "run_of",
+    "status_of",
+]

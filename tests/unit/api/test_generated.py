@@ -17,7 +17,7 @@ from mmaction_operator.api.trainjob import TrainJob
 from mmaction_trainer.contract.errors import FAILURES
 
 ROOT = Path(__file__).parents[3]
-CRD = "charts/crds/trainjobs.mmaction.dev.yaml"
+CRD = "charts/mmaction-operator/files/trainjobs.mmaction.dev.yaml"
 REFERENCE = "docs/reference/trainjob.md"
 
 

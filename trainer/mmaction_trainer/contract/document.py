@@ -48,3 +48,8 @@ def replace_file(path: Path, content: bytes) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_bytes(content)
     os.replace(beside, path)
+
+
+def as_unicode(text: str) -> str:
+    """The text with bytes of a file name that are not UTF-8 spelled out: neither JSON nor a terminal can hold them."""
+    return text.encode(errors="backslashreplace").decode()

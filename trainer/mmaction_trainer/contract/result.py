@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from .document import Document
+from .document import Document, as_unicode
 from .errors import Failure
 from .run import Protocol
 
@@ -20,7 +20,12 @@ class FailureReport(Document):
     @classmethod
     def of(cls, failure: Failure) -> Self:
         """The report of a failure."""
-        return cls(failure=failure.name, exit_code=failure.exit_code, where=failure.where, message=str(failure))
+        return cls(
+            failure=failure.name,
+            exit_code=failure.exit_code,
+            where=as_unicode(failure.where),
+            message=as_unicode(str(failure)),
+        )
 
 
 class Score(Document):
@@ -35,12 +40,17 @@ class Score(Document):
 
 
 class Result(Document):
-    """How an attempt ended."""
+    """How an attempt ended on one node, or how its preflight did, which has neither scores nor a manifest.
+
+    ``warnings`` is what the preflight found that the user should know and can live with.
+    """
 
     outcome: Literal["Succeeded", "Failed"]
     results_uri: str
     port: int
     world_size: int
+    node_rank: int = 0
+    warnings: tuple[str, ...] = ()
     val: Score | None = None
     test: Score | None = None
     checkpoint: str | None = None

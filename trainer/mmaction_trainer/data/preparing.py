@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mmaction_trainer.contract.document import replace_file
 from mmaction_trainer.contract.errors import DataFailure
+from mmaction_trainer.contract.gathered import Gathered
 from mmaction_trainer.contract.run import CLASSES, LISTS, VIDEOS, DataSource
 from mmaction_trainer.storage import Storage, open_storage
 
@@ -64,12 +65,23 @@ class Examined:
 def check(source: DataSource, cache: Path, report: Report) -> Prepared:
     """Check a data set: its lists against each other and against storage, and a few videos by decoding them.
 
+    Of what is wrong, all that can be told is told at once.
+
     Raises:
         DataFailure: something in it is missing, wrong or broken; says where, and what to do.
         StorageFailure: storage cannot be read.
         ConfigFailure: the URI names no storage, or decord is not installed.
     """
-    return summary(examined(open_storage(source.uri), source, cache, report).annotations)
+    storage = open_storage(source.uri)
+    holdings = Holdings(storage)
+    annotations = listed(holdings, source, report)
+    found = Gathered()
+    with found.step():
+        labelled(annotations, source)
+    with found.step():
+        annotations = present(annotations, holdings, source, cache, report).annotations
+    found.refuse()
+    return summary(annotations)
 
 
 def prepare(source: DataSource, run_dir: Path, cache: Path, report: Report) -> Prepared:
@@ -90,9 +102,16 @@ def prepare(source: DataSource, run_dir: Path, cache: Path, report: Report) -> P
 
 
 def examined(storage: Storage, source: DataSource, cache: Path, report: Report) -> Examined:
-    """Read and check a data set, as ``check`` does."""
-    report(0, 0, "reading the lists")
+    """Read and check a data set as ``check`` does, to the first thing that is wrong."""
     holdings = Holdings(storage)
+    annotations = listed(holdings, source, report)
+    labelled(annotations, source)
+    return present(annotations, holdings, source, cache, report)
+
+
+def listed(holdings: Holdings, source: DataSource, report: Report) -> Annotations:
+    """Read the lists."""
+    report(0, 0, "reading the lists")
     if source.media == "frames" and source.format != "list":
         raise DataFailure(
             "spec.dataset.format",
@@ -100,9 +119,18 @@ def examined(storage: Storage, source: DataSource, cache: Path, report: Report) 
             accepted="list",
             do="List them as `<folder> <frames> <label>`, or take a config that reads videos.",
         )
-    annotations = FORMATS[source.format](holdings, source)
+    return FORMATS[source.format](holdings, source)
+
+
+def labelled(annotations: Annotations, source: DataSource) -> None:
+    """See that classes and labels are those that the model was made for."""
     checks.classes_agree(annotations, source.num_classes)
     checks.labels_in_range(annotations, source.num_classes)
+
+
+def present(annotations: Annotations, holdings: Holdings, source: DataSource, cache: Path, report: Report) -> Examined:
+    """See that everything listed is there, and that a few videos decode."""
+    storage = holdings.storage
     sizes = holdings.sizes(annotations.root)
     there = checks.frames_there if source.media == "frames" else checks.videos_there
     annotations = there(annotations, sizes, storage.uri)

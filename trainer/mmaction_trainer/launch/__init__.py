@@ -1,7 +1,9 @@
-"""One attempt of a job on one node: data and weights in, torchrun, results out.
+"""One attempt of a job on one node: data and weights in, torchrun, results out. In a pod it is the only command.
 
-``attempt`` is the way from start to end, ``meeting`` the port probe and the launchers' handshake, ``torchrun`` the
-ranks, ``weights`` the checkpoint to start from, ``results`` what goes to storage.
+``attempt`` is the way from start to end, ``preflight`` what can be checked before it, ``commandline`` what both are
+told. ``meeting`` is the port probe and the launchers' handshake, ``torchrun`` the ranks, ``weights`` the checkpoint to
+start from, ``results`` what goes to storage. ``stopping`` is what signals do, ``posting`` progress on its way to a
+controller, ``endings`` the last word.
 """
 
 from .attempt import main

@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 from mmaction_trainer import data
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import ConfigFailure, Failure, Interrupted
+from mmaction_trainer.contract.document import as_unicode, replace_file
+from mmaction_trainer.contract.errors import ConfigFailure, Failure
 from mmaction_trainer.contract.progress import Progress, Stage
-from mmaction_trainer.contract.result import Result
+from mmaction_trainer.contract.result import FailureReport, Result
 from mmaction_trainer.contract.run import Run
 
 from . import results, torchrun, weights
+from .commandline import Options, options_of
+from .endings import explain, leave_message
 from .meeting import meet
+from .posting import Posting, Receiver
+from .preflight import preflight
+from .stopping import StopRequest
 
 
 class Attempt:
-    """One attempt on one node.
+    """One attempt on one node, or its preflight.
 
     Args:
-        run_dir: holds config.py and run.json; everything else is written there.
-        node_rank: which node this is, from 0.
-        cache: folder of videos and checkpoints, shared by all runs on this machine.
-        grace: seconds that ranks have to stop by themselves.
-        meet_within: seconds to wait for the other nodes.
+        options: what the command line says.
+        stop: told by signals.
     """
 
-    def __init__(self, run_dir: Path, node_rank: int, *, cache: Path, grace: float, meet_within: float) -> None:
-        self.run_dir, self.node_rank, self.cache = run_dir, node_rank, cache
-        self.grace, self.meet_within = grace, meet_within
-        self.run = Run.read(run_dir / layout.RUN)
-        self.stopping = False
-        self.stage: Stage = "Preparing"
+    def __init__(self, options: Options, stop: StopRequest) -> None:
+        self.options, self.stop = options, stop
+        self.run_dir, self.node_rank, self.cache = options.run_dir.resolve(), options.node_rank, options.cache
+        self.run = Run.read(self.run_dir / layout.RUN)
+        self.trained = False
 
     def main(self) -> int:
-        """Run, leave ``result.json``, and return the exit code."""
+        """Run to the end, say how it ended where others look for it, and return the exit code."""
+        posting = self.post_progress()
         try:
-            self.check_config()
-            self.prepare()
-            self.train()
-            result = self.publish()
-        except Failure as failure:
-            print(f"{failure.name}: {failure}", file=sys.stderr, flush=True)
-            result = results.fail(self.run, self.run_dir, failure)
-        if self.node_rank == 0:
-            result.write(self.run_dir / layout.RESULT)
-        self.tell("Done", result.outcome)
+            result = self.preflight() if self.options.preflight else self.attempt()
+            self.stop.over = True
+        except BaseException as error:
+            self.stop.over = True
+            result = self.fail(explain(error, trained=self.trained))
+        self.end(result)
+        if posting:
+            posting.finish()
         return result.error.exit_code if result.error else 0
+
+    def attempt(self) -> Result:
+        """All of it: data in, training, results out."""
+        self.check_config()
+        self.prepare()
+        self.train()
+        return self.publish()
+
+    def preflight(self) -> Result:
+        """What can be checked without GPUs."""
+        self.check_config()
+        warnings = preflight(self.run, self.run_dir, self.cache, self.report_files)
+        for warning in warnings:
+            print(f"warning: {warning}", flush=True)
+        return results.outcome(self.run, "Succeeded", node_rank=self.node_rank, warnings=warnings)
 
     def check_config(self) -> None:
         """See that the config is the one that was rendered for this attempt."""
@@ -73,7 +86,7 @@ class Attempt:
             results.begin(self.run, self.run_dir)
         prepared = data.prepare(self.run.data, self.run_dir, self.cache / "data", self.report_files)
         for warning in prepared.warnings:
-            print(f"warning: {warning}", flush=True)
+            print(f"warning: {as_unicode(warning)}", flush=True)
         if self.run.pretrained:
             self.tell("Preparing", f"fetching {self.run.pretrained.name}")
             weights.fetch(self.run.pretrained, self.run_dir, self.cache / "weights")
@@ -81,40 +94,58 @@ class Attempt:
     def train(self) -> None:
         """Meet the other nodes, then run the ranks."""
         self.tell("Starting", f"{self.run.world.size} ranks on port {self.run.rendezvous.port}")
-        self.refuse_if_stopping()
-        meet(self.run, self.node_rank, within=self.meet_within)
+        meet(self.run, self.node_rank, within=self.options.meet_within)
+        self.stop.check()
         fds = tuple(int(fd) for fd in os.environ.get(layout.LEASE_FDS, "").split(",") if fd)
-        torchrun.train(
-            self.run,
-            self.run_dir,
-            self.node_rank,
-            grace=self.grace,
-            stopping=lambda: self.stopping,
-            lease_fds=fds,
-        )
+        with self.stop.by_file(self.run_dir / layout.STOP):
+            torchrun.train(
+                self.run,
+                self.run_dir,
+                self.node_rank,
+                grace=self.options.grace,
+                stopping=lambda: self.stop.asked,
+                lease_fds=fds,
+            )
+            self.trained = True
 
     def publish(self) -> Result:
         """Send the results to storage; the first node does, as rank 0 wrote them there."""
         if self.node_rank:
-            return results.outcome(self.run, "Succeeded")
+            return results.outcome(self.run, "Succeeded", node_rank=self.node_rank)
         self.tell("Uploading", self.run.results_uri)
         return results.succeed(self.run, self.run_dir)
 
-    def stop(self, signum: int, frame: FrameType | None) -> None:
-        """Ask the ranks to stop after the same iteration; before there are ranks, stop at once."""
-        first, self.stopping = not self.stopping, True
-        (self.run_dir / layout.STOP).touch()
-        if first and self.stage in ("Preparing", "Uploading"):
-            self.refuse_if_stopping()
+    def fail(self, failure: Failure) -> Result:
+        """Say why, and only then send checkpoints and logs: whoever waits for that may lose patience."""
+        print(f"{failure.name}: {failure}", file=sys.stderr, flush=True)
+        report = FailureReport.of(failure)
+        result = results.outcome(self.run, "Failed", node_rank=self.node_rank, error=report)
+        leave_message(result)
+        if not self.options.preflight:
+            results.keep(self.run, self.run_dir)
+        return result
 
-    def refuse_if_stopping(self) -> None:
-        """Leave if this run was asked to stop."""
-        if self.stopping:
-            raise Interrupted("run", "stopped as asked before training began")
+    def end(self, result: Result) -> None:
+        """Leave the outcome; a full disk does not change it."""
+        leave_message(result)
+        try:
+            if self.node_rank == 0:
+                result.write(self.run_dir / layout.RESULT)
+            self.tell("Done", result.outcome)
+        except (OSError, Failure):
+            traceback.print_exc()
+
+    def post_progress(self) -> Posting | None:
+        """Post progress from now on, if this is the first node and somebody receives it."""
+        receiver = Receiver.of_environment() if self.node_rank == 0 else None
+        if receiver is None:
+            return None
+        posting = Posting(self.run_dir / layout.PROGRESS, receiver)
+        posting.start()
+        return posting
 
     def tell(self, stage: Stage, message: str, done: int | None = None, total: int | None = None) -> None:
         """Write how far this attempt is; the ranks do so while they train."""
-        self.stage = stage
         if self.node_rank == 0:
             path = self.run_dir / layout.PROGRESS
             earlier = Progress.read(path) if path.exists() else Progress(stage=stage, observed_at=datetime.now(UTC))
@@ -123,39 +154,47 @@ class Attempt:
 
     def report_files(self, done: int, total: int, what: str) -> None:
         """Tell how many files have come."""
+        self.stop.check()
         self.tell("Preparing", what, done, total)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Command line of the trainer; exits with 0 or the code of the failure."""
-    parser = argparse.ArgumentParser(prog="mmaction-trainer", description=__doc__)
-    parser.add_argument("run_dir", type=Path, help="folder with config.py and run.json")
-    parser.add_argument("--node-rank", type=int, default=int(os.environ.get("JOB_COMPLETION_INDEX", "0")))
-    parser.add_argument("--cache", type=Path, default=default_cache(), help="videos and checkpoints of this machine")
-    parser.add_argument("--grace", type=float, default=60.0, help="seconds that ranks have to stop by themselves")
-    parser.add_argument("--meet-within", type=float, default=900.0, help="seconds to wait for the other nodes")
-    options = parser.parse_args(argv)
+    stop = StopRequest()
+    stop.install()
+    node_rank = 0
     try:
-        attempt = Attempt(
-            options.run_dir.resolve(),
-            options.node_rank,
-            cache=options.cache,
-            grace=options.grace,
-            meet_within=options.meet_within,
-        )
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, attempt.stop)
-        sys.exit(attempt.main())
-    except Failure as failure:
-        print(f"{failure.name}: {failure}", file=sys.stderr)
-        sys.exit(failure.exit_code)
-    except Exception:
-        traceback.print_exc()
-        sys.exit(Failure.exit_code)
+        options = options_of(argv)
+        node_rank = options.node_rank
+        if options.source:
+            bring(options.source, options.run_dir)
+        code = Attempt(options, stop).main()
+    except SystemExit:  # --help
+        raise
+    except BaseException as error:
+        stop.over = True
+        failure = explain(error)
+        print(f"{failure.name}: {failure}", file=sys.stderr, flush=True)
+        leave_message(results.of_nothing_known(node_rank, FailureReport.of(failure)))
+        code = failure.exit_code
+    sys.exit(code)
 
 
-def default_cache() -> Path:
-    """``$TRAINJOB_CACHE``, else ``mmaction-operator`` in the user's cache folder."""
-    if folder := os.environ.get("TRAINJOB_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mmaction-operator"
+def bring(source: Path, run_dir: Path) -> None:
+    """Copy config.py and run.json to the run directory.
+
+    Raises:
+        ConfigFailure: one of them is not there.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    for name in (layout.CONFIG, layout.RUN):
+        try:
+            content = (source / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise ConfigFailure(
+                str(source / name),
+                "no such file",
+                accepted=f"a folder with {layout.CONFIG} and {layout.RUN}",
+                do="It is what --from names; whoever starts the run writes both there.",
+            ) from None
+        replace_file(run_dir / name, content)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmaction_trainer.contract.errors import CollectiveFailure, IdentityFailure, PortFailure
-from mmaction_trainer.contract.run import JobIdentity, Run
+from mmaction_trainer.contract.run import JobIdentity, Rendezvous, Run
 
 SECONDS_FOR_A_LINE = 5.0
 LONGEST_LINE = 4096
@@ -68,7 +68,10 @@ def answer(connection: socket.socket, job: JobIdentity) -> int:
 
 
 def call(run: Run, node_rank: int, deadline: float) -> None:
-    """Ask the first node's launcher whose it is, until there is one."""
+    """Ask the first node's launcher whose it is, until there is one.
+
+    On a cluster its host is a DNS name, which resolves some seconds after the first node's pod has begun.
+    """
     address = (run.rendezvous.host, run.rendezvous.port)
     while True:
         try:
@@ -77,9 +80,7 @@ def call(run: Run, node_rank: int, deadline: float) -> None:
                 host = json.loads(read_line(connection))["job"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             if time.monotonic() > deadline:
-                raise CollectiveFailure(
-                    "rendezvous", f"no launcher answers at {address[0]}:{address[1]}: {error}"
-                ) from None
+                raise unanswered(run.rendezvous, error) from None
             time.sleep(0.5)
             continue
         if host != str(run.job):
@@ -87,6 +88,18 @@ def call(run: Run, node_rank: int, deadline: float) -> None:
                 f"{address[0]}:{address[1]}", f"belongs to {host}", accepted=str(run.job), do="Nothing was trained."
             )
         return
+
+
+def unanswered(rendezvous: Rendezvous, error: Exception) -> CollectiveFailure:
+    """Why the first node's launcher was not met: its name, or itself."""
+    address = f"{rendezvous.host}:{rendezvous.port}"
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return CollectiveFailure(
+            "rendezvous",
+            f"no address for the host of {address}: {getattr(error, 'strerror', None) or error}",
+            do="See that the first node's pod and the service of that name are there.",
+        )
+    return CollectiveFailure("rendezvous", f"no launcher answers at {address}: {error}")
 
 
 def read_line(connection: socket.socket) -> str:
@@ -105,8 +118,7 @@ def bound(port: int) -> Iterator[socket.socket]:
     Raises:
         PortFailure: something holds it.
     """
-    server = socket.socket(socket.AF_INET6 if socket.has_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
-    with server:
+    with unbound() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if server.family == socket.AF_INET6:
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
@@ -116,3 +128,11 @@ def bound(port: int) -> Iterator[socket.socket]:
         except OSError as error:
             raise PortFailure(f"port {port}", f"held by a process outside this product ({error.strerror})") from None
         yield server
+
+
+def unbound() -> socket.socket:
+    """A socket for both versions of IP, or for the fourth where the kernel has no sixth."""
+    try:
+        return socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    except OSError:
+        return socket.socket(socket.AF_INET, socket.SOCK_STREAM)

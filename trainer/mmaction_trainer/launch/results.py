@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import Failure
+from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.contract.result import FailureReport, Result, Score
 from mmaction_trainer.contract.run import Protocol, Run
 from mmaction_trainer.storage import open_storage, publish
 
 STAGING = "results"
+
+NEVER_WRITTEN = ".preflight"
+"""Name of an object that no run writes: deleting it tells whether these credentials may delete, and deletes nothing."""
 
 
 def begin(run: Run, run_dir: Path) -> None:
@@ -25,6 +28,22 @@ def begin(run: Run, run_dir: Path) -> None:
     storage = open_storage(run.results_uri)
     for name in (layout.CONFIG, layout.RUN):
         storage.write(name, (run_dir / name).read_bytes())
+
+
+def try_storage(run: Run, run_dir: Path) -> None:
+    """Write config and run.json as ``begin`` does, read them back, and see that objects may be deleted.
+
+    Publishing deletes an old manifest first: to be refused that after a training would be late.
+
+    Raises:
+        StorageFailure: storage refuses one of these, or does not hold what was written.
+    """
+    begin(run, run_dir)
+    storage = open_storage(run.results_uri)
+    for name in (layout.CONFIG, layout.RUN):
+        if storage.read(name) != (run_dir / name).read_bytes():
+            raise StorageFailure(f"{storage.uri}/{name}", "does not hold what was written", do="Check the storage.")
+    storage.delete(NEVER_WRITTEN)
 
 
 def succeed(run: Run, run_dir: Path) -> Result:
@@ -39,16 +58,18 @@ def succeed(run: Run, run_dir: Path) -> Result:
     return result.model_copy(update={"manifest_sha256": digest})
 
 
-def fail(run: Run, run_dir: Path, failure: Failure) -> Result:
-    """Leave checkpoints and logs, without a manifest, and say what went wrong."""
-    folder = stage(run_dir)
+def keep(run: Run, run_dir: Path) -> None:
+    """Leave the checkpoints and logs of a failed attempt, without a manifest, as far as storage takes them.
+
+    Nothing is raised: the attempt has failed already, and not of this.
+    """
     try:
+        folder = stage(run_dir)
         storage = open_storage(run.results_uri)
         for path in files_below(folder):
             storage.upload(folder / path, path)
-    except Failure as second:
+    except Exception as second:
         print(f"results not kept in storage: {second}", flush=True)
-    return outcome(run, "Failed", error=FailureReport.of(failure))
 
 
 def summary(run: Run, run_dir: Path) -> Result:
@@ -82,6 +103,11 @@ def outcome(run: Run, outcome: Any, *, world_size: int | None = None, **rest: An
         world_size=world_size or run.world.size,
         **rest,
     )
+
+
+def of_nothing_known(node_rank: int, error: FailureReport) -> Result:
+    """The result of an attempt that failed before it knew what it was told."""
+    return Result(outcome="Failed", results_uri="", port=0, world_size=0, node_rank=node_rank, error=error)
 
 
 def stage(run_dir: Path) -> Path:

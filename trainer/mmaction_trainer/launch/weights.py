@@ -7,15 +7,15 @@ import os
 import shutil
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from mmaction_trainer.contract.errors import StorageFailure
+from mmaction_trainer.contract.pod import WEIGHTS as MIRROR
 from mmaction_trainer.contract.run import PRETRAINED, Weights
 from mmaction_trainer.storage import ObjectMissing, open_storage
-
-MIRROR = "TRAINJOB_WEIGHTS"
-"""Environment variable: the URI of a folder or prefix that holds checkpoints by file name, for machines that cannot
-reach the zoo's server."""
 
 
 def fetch(weights: Weights, run_dir: Path, cache: Path) -> Path:
@@ -24,7 +24,7 @@ def fetch(weights: Weights, run_dir: Path, cache: Path) -> Path:
     Raises:
         StorageFailure: it cannot be fetched, or is not the file that its publisher states.
     """
-    cached = cache / hashlib.sha256(weights.uri.encode()).hexdigest()[:16] / weights.name
+    cached = place(weights, cache)
     if not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)
         beside = cached.with_name(f".{cached.name}.{os.getpid()}")
@@ -41,6 +41,38 @@ def fetch(weights: Weights, run_dir: Path, cache: Path) -> Path:
     return placed
 
 
+def see(weights: Weights, cache: Path) -> None:
+    """See that the checkpoint can be fetched, without fetching it.
+
+    Raises:
+        StorageFailure: it cannot.
+    """
+    if place(weights, cache).exists():
+        return
+    mirror = os.environ.get(MIRROR)
+    if mirror and open_storage(mirror).stat(weights.name):
+        return
+    if weights.uri.startswith(("http://", "https://")):
+        with opened(weights.uri, timeout=20.0) as response:
+            response.read(1)
+        return
+    folder, name = apart(weights.uri)
+    storage = open_storage(folder)
+    if storage.stat(name) is None:
+        raise ObjectMissing(f"{storage.uri}/{name}", "no such object", do="Correct spec.model.pretrained.")
+
+
+def place(weights: Weights, cache: Path) -> Path:
+    """Where a checkpoint lies on this machine once it was fetched."""
+    return cache / hashlib.sha256(weights.uri.encode()).hexdigest()[:16] / weights.name
+
+
+def apart(uri: str) -> tuple[str, str]:
+    """The storage and the name of a checkpoint that does not come over HTTP."""
+    folder, _, name = uri.rpartition("/")
+    return folder or ".", name
+
+
 def download(weights: Weights, path: Path) -> None:
     """Fetch from the mirror if there is one that has it, else from where the weights are published."""
     if mirror := os.environ.get(MIRROR):
@@ -53,8 +85,8 @@ def download(weights: Weights, path: Path) -> None:
     if weights.uri.startswith(("http://", "https://")):
         download_http(weights.uri, path)
         return
-    prefix, _, name = weights.uri.rpartition("/")
-    open_storage(prefix or ".").download(name, path)
+    folder, name = apart(weights.uri)
+    open_storage(folder).download(name, path)
 
 
 def download_http(url: str, path: Path) -> None:
@@ -63,10 +95,21 @@ def download_http(url: str, path: Path) -> None:
     Raises:
         StorageFailure: the server refuses or cannot be reached.
     """
+    with opened(url) as response, path.open("wb") as file:
+        shutil.copyfileobj(response, file, 1 << 20)
+
+
+@contextmanager
+def opened(url: str, *, timeout: float = 60.0) -> Iterator[HTTPResponse]:
+    """The answer of an HTTP server, to be read in the body; ``timeout`` bounds each wait for it, in seconds.
+
+    Raises:
+        StorageFailure: the server refuses, cannot be reached, or breaks off.
+    """
     try:
-        with urllib.request.urlopen(url, timeout=60) as response, path.open("wb") as file:
-            shutil.copyfileobj(response, file, 1 << 20)
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            yield response
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise StorageFailure(
             url,
             f"cannot be fetched: {getattr(error, 'reason', error)}",

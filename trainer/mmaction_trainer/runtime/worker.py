@@ -66,8 +66,16 @@ def test_best(runner: Any) -> None:
     checkpoint = hook.best_ckpt_path or hook.last_ckpt
     torch.distributed.barrier()  # rank 0 may still be writing it
     runner.logger.info(f"Testing {checkpoint}")
-    runner.load_checkpoint(checkpoint, map_location="cpu")
+    if torch.distributed.get_rank() == 0 or Path(checkpoint).exists():
+        runner.load_checkpoint(checkpoint, map_location="cpu")
+    share_weights(runner.model)
     runner.test()
+
+
+def share_weights(model: torch.nn.Module) -> None:
+    """Give every rank the weights of rank 0, which wrote the checkpoint: another node has not got that file."""
+    for tensor in model.state_dict().values():
+        torch.distributed.broadcast(tensor, src=0)
 
 
 def check_devices(run: Run) -> None:

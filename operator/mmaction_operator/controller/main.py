@@ -1,0 +1,216 @@
+"""``mmaction-controller``: start everything, and end it in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from mmaction_operator.kube import (
+    Client,
+    Connection,
+    Controller,
+    Elector,
+    EventRecorder,
+    Informer,
+    Key,
+    LeadershipLost,
+    TokenBucket,
+    controller_in,
+    hasty,
+)
+from mmaction_operator.plan import Settings, names
+from mmaction_operator.ports import PortRange, PortRegistry
+
+from . import logs
+from .board import ProgressBoard
+from .metrics import BY_PHASE, Metrics, State, phase_of
+from .reconciler import Reconciler
+from .resources import BY_TRAINJOB, BY_UID, JOBS, PODS, TRAINJOBS, own_uid, trainjob_of, trainjob_uid
+from .web import Posts, Web, server
+
+log = logging.getLogger(__name__)
+
+NAME = "mmaction-operator"
+SILENCE = 900.0
+"""Seconds without a byte from the API server on a watch after which the process is to be started again."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the controller runs.
+
+    Args:
+        settings: what it decides for all jobs.
+        namespaces: whose jobs it takes care of; all if empty.
+        lease: the Lease by which one of several replicas leads; None: this one does.
+        identity: its name among them.
+        address: where it answers HTTP.
+        workers: jobs that are reconciled at once.
+        rate: requests a second to the API server, and how many at once on top of that.
+        kubeconfig: how it reaches the API server; default as kubectl, in a pod its service account.
+    """
+
+    settings: Settings
+    namespaces: Sequence[str] = ()
+    lease: Key | None = None
+    identity: str = field(default_factory=socket.gethostname)
+    address: tuple[str, int] = ("", 8080)
+    workers: int = 8
+    rate: tuple[float, int] = (200.0, 400)
+    kubeconfig: Path | None = None
+
+
+class Application:
+    """The controller and all that it consists of."""
+
+    def __init__(self, options: Options) -> None:
+        self.options, self.metrics = options, Metrics()
+        connection = Connection.load(options.kubeconfig, user_agent=NAME)
+        self.client = Client(
+            connection=connection,
+            field_manager=NAME,
+            limit=TokenBucket(*options.rate),
+            observe=self.metrics.exchanged,
+        )
+        informer = partial(Informer, self.client, namespaces=options.namespaces)
+        mine = f"{names.MANAGED_BY}={names.MANAGER}"
+        self.trainjobs = informer(TRAINJOBS, indexes={BY_PHASE: phase_of})
+        self.jobs = informer(JOBS, labels=mine)
+        self.pods = informer(PODS, labels=mine, indexes={BY_TRAINJOB: trainjob_uid, BY_UID: own_uid})
+        self.registry, self.board = PortRegistry(options.settings.ports), ProgressBoard()
+        self.reconciler = Reconciler(
+            client=self.client,
+            trainjobs=self.trainjobs.store,
+            jobs=self.jobs.store,
+            pods=self.pods.store,
+            registry=self.registry,
+            board=self.board,
+            events=EventRecorder(hasty(self.client), component=NAME, instance=options.identity),
+            settings=options.settings,
+        )
+        self.controller = Controller(self.reconcile, workers=options.workers, observe=self.metrics.reconciled)
+        self.controller.watch(self.trainjobs)
+        self.controller.watch(self.jobs, controller_in(TRAINJOBS))
+        self.controller.watch(self.pods, trainjob_of)
+        self.metrics.registry.register(State(self.controller, self.trainjobs, self.registry))
+        self._restoring, self._restored = threading.Lock(), False
+
+    def reconcile(self, key: Key) -> float | None:
+        """Reconcile one job; before the first one, every lease that is on record is taken back."""
+        if not self._restored:
+            with self._restoring:
+                if not self._restored:
+                    self.reconciler.restore_leases()
+                    self._restored = True
+        return self.reconciler(key)
+
+    def run(self) -> None:
+        """Run until told to stop.
+
+        Raises:
+            LeadershipLost: end the process at once.
+        """
+        options = self.options
+        web = server(options.address, self.web())
+        self.controller.crew.start("web", lambda: serve(web))
+        log.info("answering HTTP at port %d", web.server_address[1])
+        elector = Elector(hasty(self.client), options.lease, options.identity) if options.lease else None
+        try:
+            self.controller.run(elector)
+        finally:
+            web.shutdown()
+
+    def web(self) -> Web:
+        """What is answered over HTTP."""
+        posts = Posts(
+            client=self.client,
+            pods=self.pods.store,
+            board=self.board,
+            changed=self.controller.queue.add,
+            audience=self.options.settings.audience,
+            count=lambda outcome: self.metrics.progress.labels(outcome).inc(),
+        )
+        return Web(self.unwell, lambda: self.controller.synced, self.metrics.registry, posts)
+
+    def unwell(self) -> str:
+        """Why this process should be started again; empty while it should not."""
+        for informer in (self.trainjobs, self.jobs, self.pods):
+            if informer.seconds_since_last_byte > SILENCE:
+                return f"nothing was heard of a watch for {informer.seconds_since_last_byte:.0f} s"
+        return ""
+
+
+def serve(web: ThreadingHTTPServer) -> None:
+    """Answer until told to stop."""
+    with web:
+        web.serve_forever(0.2)
+
+
+def stop_when_told(controller: Controller) -> None:
+    """Let the controller end in order at SIGTERM or Ctrl-C: a thread waits, as a handler may take no lock."""
+    told = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, told)
+
+    def wait() -> None:
+        log.info("%s: ending in order", signal.Signals(signal.sigwait(told)).name)
+        controller.stop()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def option(default: Any, name: str, help: str) -> Any:  # noqa: A002
+    """An option that is also read from the environment, as ``MMACTION_`` and its name."""
+    return typer.Option(default, envvar=f"MMACTION_{name}", help=help)
+
+
+def controller(
+    trainer_image: str = option(..., "TRAINER_IMAGE", "Image of the trainer."),
+    pull_policy: str = option("", "PULL_POLICY", "When kubelets pull it; default: as its tag says."),
+    progress_url: str = option("", "PROGRESS_URL", "Where trainers post their progress; default: nowhere."),
+    ports: str = option("20000-29399", "PORTS", "Ports that are leased."),
+    namespaces: str = option("", "NAMESPACES", "Namespaces to take care of, separated by commas; default: all."),
+    lease: str = option("", "LEASE", "NAMESPACE/NAME of the Lease by which one of several replicas leads."),
+    port: int = option(8080, "PORT", "Where HTTP is answered: probes, metrics, progress."),
+    workers: int = option(8, "WORKERS", "Jobs that are reconciled at once."),
+    log_level: str = option("info", "LOG_LEVEL", "debug, info, warning or error."),
+) -> None:
+    """Run the controller: TrainJobs of a cluster become pods, and what these say becomes status."""
+    logs.begin(log_level)
+    settings = Settings(
+        trainer_image=trainer_image, pull_policy=pull_policy, progress_url=progress_url, ports=PortRange.parse(ports)
+    )
+    options = Options(
+        settings=settings,
+        namespaces=[name for name in namespaces.split(",") if name],
+        lease=Key(*lease.split("/", 1)) if lease else None,
+        identity=os.environ.get("POD_NAME") or socket.gethostname(),
+        address=("", port),
+        workers=workers,
+    )
+    application = Application(options)
+    stop_when_told(application.controller)
+    try:
+        application.run()
+    except LeadershipLost as lost:
+        log.error("%s", lost)
+        os._exit(1)
+
+
+def main() -> None:
+    """The command."""
+    typer.run(controller)
+
+
+if __name__ == "__main__":
+    main()

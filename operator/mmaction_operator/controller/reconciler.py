@@ -1,0 +1,211 @@
+"""What happens when a job may have changed: read, decide, write."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from mmaction_operator.api import TrainJob, parse
+from mmaction_operator.api.status import TrainJobStatus
+from mmaction_operator.api.trainjob import API_VERSION, KIND
+from mmaction_operator.kube import Client, EventRecorder, Key, Object, Store
+from mmaction_operator.plan import (
+    Course,
+    Settings,
+    attempts_of,
+    course_of,
+    happenings,
+    is_finished,
+    objects_of,
+    status_of,
+)
+from mmaction_operator.ports import ClusterLease, PortRegistry
+from mmaction_operator.render import Rendered, render
+from mmaction_trainer.contract.errors import ConfigFailure, PortFailure
+
+from .board import ProgressBoard
+from .resources import BY_KIND, BY_TRAINJOB, TRAINJOBS
+
+SECONDS_BETWEEN_PROGRESS = 5.0
+"""Between two writes of a status in which nothing but the progress changed."""
+SECONDS_WITHOUT_PORT = 30.0
+"""Until a job for which no port is left looks again."""
+REMEMBERED = 4096
+"""Configs kept rendered."""
+
+
+class Reconciler:
+    """Brings the cluster closer to what one TrainJob says.
+
+    Args:
+        client: writes.
+        trainjobs, jobs, pods: what is there.
+        registry: the leases of ports.
+        board: what trainers say.
+        events: tells users.
+        settings: what the installation decides.
+        now: the time of day.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        trainjobs: Store,
+        jobs: Store,
+        pods: Store,
+        registry: PortRegistry,
+        board: ProgressBoard,
+        events: EventRecorder,
+        settings: Settings,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.client, self.trainjobs, self.jobs, self.pods = client, trainjobs, jobs, pods
+        self.registry, self.board, self.events, self.settings = registry, board, events, settings
+        self.now, self.clock = now, clock
+        self._rendered = Remembered(REMEMBERED)
+        self._uids: dict[Key, str] = {}
+        self._written: dict[str, float] = {}
+
+    def __call__(self, key: Key) -> float | None:
+        """Reconcile one job; seconds until it wants to be looked at again, or None."""
+        stored = self.trainjobs.get(key)
+        if stored is None or "deletionTimestamp" in stored["metadata"]:
+            self.forget(self._uids.pop(key, ""))
+            return None
+        uid = stored["metadata"]["uid"]
+        if self._uids.get(key, uid) != uid:
+            self.forget(self._uids[key])
+        self._uids[key] = uid
+        job = read(stored)
+        if is_finished(job):
+            self.forget(uid)
+            return None
+        return self.proceed(stored, job)
+
+    def proceed(self, stored: Object, job: TrainJob) -> float | None:
+        """Reconcile a job that is not over: its status first, as it records the lease, then its objects."""
+        uid, now = stored["metadata"]["uid"], self.now()
+        rendered = self.render(job)
+        course = course_of(job, rendered, attempts_of(self.jobs.children(uid), self.pods.by(BY_TRAINJOB, uid)))
+        try:
+            port = self.port_of(job, course)
+        except PortFailure as failure:
+            self.events.record(stored, reason="NoPortLeft", message=str(failure), warning=True)
+            return SECONDS_WITHOUT_PORT
+        progress = self.board.get(uid, course.attempt)
+        status = status_of(job, rendered, course, port=port, progress=progress, now=now)
+        wait = self.write_status(stored, job.status, status)
+        for happening in happenings(job.status, status, course):
+            self.events.record(stored, reason=happening.reason, message=happening.message, warning=happening.warning)
+        if course.begin and course.begin > now:
+            return (course.begin - now).total_seconds()
+        if course.seen is None and not isinstance(rendered, ConfigFailure):
+            for item in objects_of(job, rendered, course.attempt, port or 0, self.settings):
+                self.client.apply(BY_KIND[item["kind"]], item)
+        return wait
+
+    def render(self, job: TrainJob) -> Rendered | ConfigFailure:
+        """A job's config, or why it has none. A spec cannot change, so once is enough."""
+
+        def rendered() -> Rendered | ConfigFailure:
+            try:
+                return render(job)
+            except ConfigFailure as failure:
+                return failure
+
+        return self._rendered.get(job.metadata.uid or "", rendered)
+
+    def port_of(self, job: TrainJob, course: Course) -> int | None:
+        """The port of the attempt that a job is at, leased if it has none yet.
+
+        Raises:
+            PortFailure: none is left.
+        """
+        if course.stage != "Attempt":
+            return None
+        if course.seen:
+            return course.seen.port
+        return self.registry.lease(lease_of(job, course.attempt), avoid=course.avoid)
+
+    def write_status(self, stored: Object, before: TrainJobStatus | None, status: TrainJobStatus) -> float | None:
+        """Write a status that says something new; seconds to wait where that is progress alone, and too soon."""
+        if before is not None and status == before:
+            return None
+        uid = stored["metadata"]["uid"]
+        if before and status.model_copy(update={"progress": before.progress}) == before:
+            wait = self._written.get(uid, 0.0) + SECONDS_BETWEEN_PROGRESS - self.clock()
+            if wait > 0:
+                return wait
+        self.client.apply_status(TRAINJOBS, manifest(stored, status))
+        self._written[uid] = self.clock()
+        return None
+
+    def restore_leases(self) -> None:
+        """Take back the leases of every job that is not over, before any is given out."""
+        for stored in self.trainjobs.all():
+            job = read(stored)
+            if not is_finished(job) and job.status and job.status.port and job.status.attempt:
+                self.registry.restore(job.status.port, lease_of(job, job.status.attempt))
+
+    def forget(self, uid: str) -> None:
+        """Give back what a job that is over, or gone, holds here."""
+        self.registry.release(uid)
+        self.board.forget(uid)
+        self._rendered.forget(uid)
+        self._written.pop(uid, None)
+
+
+class Remembered:
+    """What was computed for the jobs that were last asked about."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: OrderedDict[str, Rendered | ConfigFailure] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, uid: str, compute: Callable[[], Rendered | ConfigFailure]) -> Rendered | ConfigFailure:
+        """What is known, computed if nothing is."""
+        with self._lock:
+            if uid in self._known:
+                self._known.move_to_end(uid)
+                return self._known[uid]
+        found = compute()
+        with self._lock:
+            self._known[uid] = found
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return found
+
+    def forget(self, uid: str) -> None:
+        """Drop what is known of a job."""
+        with self._lock:
+            self._known.pop(uid, None)
+
+
+def read(stored: Object) -> TrainJob:
+    """A TrainJob as the API server has it."""
+    return parse({key: stored[key] for key in ("apiVersion", "kind", "metadata", "spec", "status") if key in stored})
+
+
+def lease_of(job: TrainJob, attempt: int) -> ClusterLease:
+    """How an attempt is written into the registry."""
+    metadata = job.metadata
+    return ClusterLease(metadata.uid or "", attempt, f"{metadata.namespace}/{metadata.name}")
+
+
+def manifest(stored: Object, status: TrainJobStatus) -> dict[str, Any]:
+    """What is applied to write a status; the uid keeps it off another job of the same name."""
+    metadata = {name: stored["metadata"][name] for name in ("name", "namespace", "uid")}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": metadata,
+        "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }

@@ -1,0 +1,145 @@
+"""What is seen of a job's attempts in the cluster, reduced to what decisions are made of."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from mmaction_trainer.contract.result import Result
+
+from . import names
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as JSON."""
+
+BEFORE_START = {
+    "ErrImagePull": "ImagePullBackOff",
+    "ImagePullBackOff": "ImagePullBackOff",
+    "InvalidImageName": "InvalidImageName",
+    "ErrImageNeverPull": "ErrImageNeverPull",
+    "CreateContainerConfigError": "CreateContainerConfigError",
+    "CreateContainerError": "CreateContainerError",
+    "RunContainerError": "CreateContainerError",
+}
+"""Reasons for which a kubelet waits and which a user can mend while it does, and what they are called here: a kubelet
+goes to and fro between some of them."""
+
+
+@dataclass(frozen=True)
+class PodSeen:
+    """A pod of an attempt.
+
+    Attributes:
+        index: which node of the job it is, from 0.
+        waiting: why it does not run: ``Unschedulable``, or what its kubelet says; with the message.
+        exit_code: how its container ended; None while it has not.
+        reason: why it ended, in Kubernetes' words: OOMKilled, Evicted, NodeLost ...
+        result: what the launcher left as its last words.
+    """
+
+    uid: str
+    name: str
+    index: int
+    phase: str
+    node: str | None = None
+    waiting: tuple[str, str] | None = None
+    exit_code: int | None = None
+    reason: str = ""
+    result: Result | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether its container runs now."""
+        return self.phase == "Running" and self.exit_code is None
+
+
+@dataclass(frozen=True)
+class AttemptSeen:
+    """An attempt's Job and its pods."""
+
+    attempt: int
+    port: int
+    state: Literal["Active", "Complete", "Failed"]
+    ended: datetime | None
+    pods: tuple[PodSeen, ...]
+
+    @property
+    def first(self) -> PodSeen | None:
+        """The pod of the first node, whose launcher speaks for the attempt."""
+        return next((pod for pod in self.pods if pod.index == 0), None)
+
+
+def attempts_of(jobs: Iterable[Object], pods: Iterable[Object]) -> tuple[AttemptSeen, ...]:
+    """The attempts that exist, in their order."""
+    by_job: dict[str, list[PodSeen]] = {}
+    for pod in pods:
+        owner = next((o["uid"] for o in pod["metadata"].get("ownerReferences", ()) if o.get("controller")), "")
+        by_job.setdefault(owner, []).append(pod_seen(pod))
+    seen = [attempt_seen(job, by_job.get(job["metadata"]["uid"], [])) for job in jobs]
+    return tuple(sorted(seen, key=lambda attempt: attempt.attempt))
+
+
+def attempt_seen(job: Object, pods: Iterable[PodSeen]) -> AttemptSeen:
+    """One attempt."""
+    metadata = job["metadata"]
+    conditions = {c["type"]: c for c in job.get("status", {}).get("conditions", ()) if c["status"] == "True"}
+    state: Literal["Active", "Complete", "Failed"] = (
+        "Complete" if "Complete" in conditions else "Failed" if "Failed" in conditions else "Active"
+    )
+    ended = conditions.get(state, {}).get("lastTransitionTime")
+    return AttemptSeen(
+        attempt=int(metadata["labels"][names.ATTEMPT]),
+        port=int(metadata.get("annotations", {}).get(names.PORT, 0)),
+        state=state,
+        ended=datetime.fromisoformat(ended) if ended else None,
+        pods=tuple(sorted(pods, key=lambda pod: (pod.index, pod.name))),
+    )
+
+
+def pod_seen(pod: Object) -> PodSeen:
+    """One pod; of its containers, the only one."""
+    metadata, status = pod["metadata"], pod.get("status", {})
+    container: Object = next(iter(status.get("containerStatuses", ())), {})
+    terminated = container.get("state", {}).get("terminated") or {}
+    return PodSeen(
+        uid=metadata["uid"],
+        name=metadata["name"],
+        index=int(metadata.get("annotations", {}).get(names.INDEX, 0)),
+        phase=status.get("phase", "Pending"),
+        node=pod.get("spec", {}).get("nodeName"),
+        waiting=None if terminated else waiting_of(status, container),
+        exit_code=terminated.get("exitCode"),
+        reason=reason_of(status, terminated),
+        result=result_in(terminated.get("message", "")),
+    )
+
+
+def waiting_of(status: Object, container: Object) -> tuple[str, str] | None:
+    """Why a pod does not run yet, where somebody has to know."""
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return "Unschedulable", condition.get("message", "")
+    waiting = container.get("state", {}).get("waiting") or {}
+    if reason := BEFORE_START.get(waiting.get("reason", "")):
+        return reason, waiting.get("message", "")
+    return None
+
+
+def reason_of(status: Object, terminated: Object) -> str:
+    """Why a pod ended, if not by its own exit."""
+    if terminated.get("reason") in ("OOMKilled", "ContainerStatusUnknown"):
+        return str(terminated["reason"])
+    disrupted = (c for c in status.get("conditions", ()) if c["type"] == "DisruptionTarget" and c["status"] == "True")
+    return str(status.get("reason") or next((c.get("reason", "") for c in disrupted), ""))
+
+
+def result_in(message: str) -> Result | None:
+    """The result in a pod's termination message; None where it holds none."""
+    with contextlib.suppress(ValidationError):
+        return Result.model_validate_json(message)
+    return None

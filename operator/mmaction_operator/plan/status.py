@@ -1,0 +1,237 @@
+"""What a job's status says: where it is, since when, and what a user can do where it waits or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from mmaction_operator.api import TrainJob
+from mmaction_operator.api.status import (
+    BestStatus,
+    Condition,
+    Phase,
+    ProgressStatus,
+    ProtocolStatus,
+    ResultsStatus,
+    ScoreStatus,
+    TrainJobStatus,
+)
+from mmaction_operator.render import Rendered
+from mmaction_trainer.contract.errors import ConfigFailure
+from mmaction_trainer.contract.progress import Progress
+from mmaction_trainer.contract.result import Result, Score
+from mmaction_trainer.contract.run import JobIdentity
+
+from .course import PREFLIGHTED, Course
+from .observed import AttemptSeen, PodSeen
+from .run import results_uri
+
+VALIDATED, RUNNING, COMPLETE, FAILED = "Validated", "Running", "Complete", "Failed"
+LONGEST_MESSAGE = 4000
+
+Saying = tuple[str, str, str, str]
+"""A condition to be: type, status, reason, message."""
+
+
+def status_of(
+    job: TrainJob,
+    rendered: Rendered | ConfigFailure,
+    course: Course,
+    *,
+    port: int | None,
+    progress: Progress | None,
+    now: datetime,
+) -> TrainJobStatus:
+    """The status of a job.
+
+    Args:
+        job: as the API server has it, with the status that was last written.
+        rendered: its config, or why it has none.
+        course: where it is.
+        port: the port that is leased for its attempt, once one is.
+        progress: the newest that its trainer said, if anything came since this controller started.
+        now: the time, for conditions that change.
+    """
+    before = job.status or TrainJobStatus()
+    pods = course.seen.pods if course.seen else ()
+    training = course.stage != "Preflight" and course.attempt > 0
+    return TrainJobStatus(
+        observed_generation=job.metadata.generation,
+        phase=phase_of(course, progress),
+        conditions=conditions_of(job, before, sayings(job, course), now),
+        attempt=course.attempt if training else before.attempt,
+        port=(port or before.port) if training else before.port,
+        nodes=[pod.node for pod in pods if pod.node] or before.nodes if training else before.nodes,
+        effective_lr=None if isinstance(rendered, ConfigFailure) else rendered.effective_lr,
+        config_sha256=None if isinstance(rendered, ConfigFailure) else rendered.sha256,
+        progress=progress_of(progress) if progress and training else before.progress,
+        results=results_of(job, course.result) if course.stage == "Complete" else before.results,
+    )
+
+
+def phase_of(course: Course, progress: Progress | None) -> Phase:
+    """One word for a table."""
+    if course.stage in ("Invalid", "Failed"):
+        return "Failed"
+    if course.stage == "Complete":
+        return "Succeeded"
+    if course.seen is None or not any(pod.runs for pod in course.seen.pods):
+        return "Pending"
+    if course.stage == "Preflight":
+        return "Validating"
+    stage = progress.stage if progress else "Starting"
+    return (
+        "Starting"
+        if stage in ("Preparing", "Starting")
+        else "Testing"
+        if stage in ("Testing", "Uploading")
+        else "Running"
+    )
+
+
+def sayings(job: TrainJob, course: Course) -> list[Saying]:
+    """The conditions that hold now."""
+    failure = course.failure
+    checked = ("Passed", "data, storage and weights are as they should be")
+    if not job.spec.preflight:
+        checked = ("NotAsked", "spec.preflight is false: nothing was checked before the pods were made")
+    if course.stage == "Invalid":
+        assert failure
+        return [(VALIDATED, "False", failure.name, failure.message), (FAILED, "True", failure.name, failure.message)]
+    said: list[Saying] = [(VALIDATED, "True", "Rendered", "the config renders")]
+    if course.stage == "Preflight":
+        return [
+            *said,
+            (PREFLIGHTED, "False", *waiting(course.seen, "Checking", "data, storage and weights are checked")),
+        ]
+    if course.stage == "Failed" and course.attempt == 0:
+        assert failure
+        return [*said, (PREFLIGHTED, "False", failure.name, failure.message), failed(course)]
+    said.append((PREFLIGHTED, "True", *checked))
+    if course.stage == "Complete":
+        return [
+            *said,
+            (RUNNING, "False", "Ended", "training has ended"),
+            (COMPLETE, "True", "Succeeded", succeeded(course)),
+        ]
+    if course.stage == "Failed":
+        return [*said, (RUNNING, "False", "Ended", "training has ended"), failed(course)]
+    return [*said, running(course)]
+
+
+def running(course: Course) -> Saying:
+    """Whether an attempt trains, and what it waits for."""
+    if course.seen is None:
+        if course.failure:
+            message = f"attempt {course.attempt - 1} failed ({course.failure.name}): {course.failure.message}"
+            return RUNNING, "False", "Retrying", message
+        return RUNNING, "False", "Creating", "the pods are being made"
+    pods = course.seen.pods
+    if pods and all(pod.runs or pod.exit_code == 0 for pod in pods):
+        return RUNNING, "True", "Training", f"attempt {course.attempt} runs on port {course.seen.port}"
+    return RUNNING, "False", *waiting(course.seen, "Starting", "the pods are being started")
+
+
+def waiting(seen: AttemptSeen | None, reason: str, message: str) -> tuple[str, str]:
+    """Why pods wait, if somebody has to know; else that all goes its way."""
+    held = next((pod for pod in seen.pods if pod.waiting), None) if seen else None
+    if not held or not held.waiting:
+        return reason, message
+    return held.waiting[0], advice(held)
+
+
+def advice(pod: PodSeen) -> str:
+    """What a pod waits for, and what to do."""
+    assert pod.waiting
+    reason, message = pod.waiting
+    do = {
+        "Unschedulable": "It begins when a node has room; to ask for less, apply it under another name with other "
+        "spec.resources or spec.pods.nodeSelector.",
+        "CreateContainerConfigError": "It begins once that is there: create the Secret that "
+        "spec.storage.credentialsSecret names in the job's namespace.",
+    }.get(reason, "It begins once the image can be pulled: see spec.pods.image and the node's access to its registry.")
+    return f"pod {pod.name}: {(message or reason).rstrip('.')}. {do}"
+
+
+def failed(course: Course) -> Saying:
+    """Why a job failed."""
+    assert course.failure
+    which = "preflight" if course.attempt == 0 else f"attempt {course.attempt}"
+    where = f" (pod {course.failure.pod})" if course.failure.pod else ""
+    return FAILED, "True", course.failure.name, f"{which} failed{where}: {course.failure.message}"
+
+
+def succeeded(course: Course) -> str:
+    """What a job that is complete left."""
+    if course.result is None:
+        return "the pods succeeded, but what they said of their results is lost; see storage"
+    return f"results are in {course.result.results_uri}"
+
+
+def conditions_of(job: TrainJob, before: TrainJobStatus, said: Iterable[Saying], now: datetime) -> list[Condition]:
+    """Conditions, each with the time since when it has its status."""
+    earlier = {condition.type: condition for condition in before.conditions}
+    made = []
+    for kind, status, reason, message in said:
+        same = kind in earlier and earlier[kind].status == status
+        made.append(
+            Condition.model_validate(
+                {
+                    "type": kind,
+                    "status": status,
+                    "observedGeneration": job.metadata.generation,
+                    "lastTransitionTime": earlier[kind].last_transition_time if same else now,
+                    "reason": reason,
+                    "message": message[:LONGEST_MESSAGE],
+                }
+            )
+        )
+    return made
+
+
+def progress_of(progress: Progress) -> ProgressStatus:
+    """How far the training is."""
+    return ProgressStatus(
+        epoch=progress.epoch,
+        epochs=progress.epochs,
+        iteration=progress.iteration,
+        iterations=progress.iterations,
+        loss=progress.loss,
+        top1=progress.top1,
+        best=BestStatus(top1=progress.best.top1, epoch=progress.best.epoch) if progress.best else None,
+        eta=duration(progress.eta_seconds) if progress.eta_seconds is not None else None,
+        observed_at=progress.observed_at,
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time as kubectl shows ages, such as 2h13m."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours}h"
+    if hours:
+        return f"{hours}h{minutes}m"
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+
+
+def results_of(job: TrainJob, result: Result | None) -> ResultsStatus:
+    """What the job left in storage."""
+    identity = JobIdentity(namespace=job.metadata.namespace, name=job.metadata.name, uid=job.metadata.uid or "")
+    if result is None:
+        return ResultsStatus(uri=results_uri(job.spec.storage.uri, identity))
+    return ResultsStatus(
+        uri=result.results_uri,
+        manifest_sha256=result.manifest_sha256,
+        val=score(result.val),
+        test=score(result.test),
+    )
+
+
+def score(found: Score | None) -> ScoreStatus | None:
+    """A score with its protocol."""
+    if found is None:
+        return None
+    protocol = ProtocolStatus(clips=found.protocol.clips, crops=found.protocol.crops)
+    return ScoreStatus(protocol=protocol, top1=found.top1, top5=found.top5)

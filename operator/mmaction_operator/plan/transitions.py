@@ -1,0 +1,59 @@
+"""The events that a change of status is told by: everything that a user would ask "why?" about, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmaction_operator.api.status import Condition, TrainJobStatus
+
+from .course import Course
+
+GOOD = frozenset(
+    {"Rendered", "NotAsked", "Checking", "Passed", "Creating", "Starting", "Training", "Ended", "Succeeded"}
+)
+"""Reasons that nobody has to be warned of."""
+QUIET = frozenset({"Rendered", "NotAsked", "Checking", "Creating", "Starting", "Ended", "Retrying"})
+"""Reasons that are told by another event, or by none."""
+
+
+@dataclass(frozen=True)
+class Happening:
+    """An event of a job."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+def happenings(before: TrainJobStatus | None, now: TrainJobStatus, course: Course) -> list[Happening]:
+    """What changed between two statuses, as events."""
+    earlier = {condition.type: condition for condition in before.conditions} if before else {}
+    told = [c for c in now.conditions if c.type == "Failed"] or now.conditions  # its message holds what led to it
+    found = [of_condition(c) for c in told if is_news(c, earlier.get(c.type))]
+    if course.failure and course.stage == "Attempt" and now.attempt != (before.attempt if before else None):
+        found.append(of_retry(course))
+    return found
+
+
+def is_news(condition: Condition, earlier: Condition | None) -> bool:
+    """Whether a condition says what it did not say before, and a user wants to know."""
+    return condition.reason not in QUIET and (earlier is None or earlier.reason != condition.reason)
+
+
+def of_condition(condition: Condition) -> Happening:
+    """The event of a condition: its reason, unless another word says more."""
+    if condition.type == "Failed":
+        return Happening("JobFailed", condition.message, warning=True)
+    return Happening(condition.reason, condition.message, warning=condition.reason not in GOOD)
+
+
+def of_retry(course: Course) -> Happening:
+    """The event of an attempt that follows a failed one."""
+    assert course.failure
+    before = course.attempt - 1
+    if course.failure.name == "Port":
+        message = (
+            f"attempt {before}: {course.failure.message}. Another port is taken; this does not count as a failure."
+        )
+        return Happening("PortConflict", message, warning=True)
+    return Happening("AttemptFailed", f"attempt {before} failed: {course.failure.message}", warning=True)

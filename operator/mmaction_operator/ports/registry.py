@@ -1,0 +1,81 @@
+"""Leases of a cluster's ports: who has which, among all attempts that may still run.
+
+Kept in memory and nowhere else: what stands in each job's status and on its objects is the record, and a controller
+that starts restores the leases from it before it gives out any. A lease is written to the job's status before anything
+uses it, so a crash between the two costs a port that nobody listens on, and never gives one out twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from .choose import choose, start_of
+from .range import PortRange
+
+
+@dataclass(frozen=True)
+class ClusterLease:
+    """Who holds a port."""
+
+    job: str
+    """The job's uid."""
+    attempt: int
+    name: str
+    """The job's namespace and name, for messages."""
+
+
+class PortRegistry:
+    """The leases of a cluster; every method may be called from any thread.
+
+    A port is leased once in the cluster, on whichever nodes its attempt may come to run.
+    """
+
+    def __init__(self, ports: PortRange) -> None:
+        self.ports = ports
+        self._held: dict[int, ClusterLease] = {}
+        self._of_job: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def restore(self, port: int, lease: ClusterLease) -> None:
+        """Take back a lease that is on record; where two jobs claim one port, the one restored first has it."""
+        with self._lock:
+            if port not in self._held:
+                self._release(lease.job)
+                self._take(port, lease)
+
+    def lease(self, lease: ClusterLease, *, avoid: AbstractSet[int] = frozenset()) -> int:
+        """A port for an attempt: the one that it has, else another one than the job's attempt before had.
+
+        Raises:
+            PortFailure: none is left.
+        """
+        with self._lock:
+            port = self._of_job.get(lease.job)
+            if port is not None and self._held[port].attempt == lease.attempt and port not in avoid:
+                return port
+            taken = {number: held.name for number, held in self._held.items()}
+            chosen = choose(self.ports, taken, avoid=avoid, start=start_of(f"{lease.job}-{lease.attempt}"))
+            self._release(lease.job)
+            self._take(chosen, lease)
+            return chosen
+
+    def release(self, job: str) -> None:
+        """Give back what a job holds; nothing if that is nothing."""
+        with self._lock:
+            self._release(job)
+
+    def holders(self) -> dict[int, ClusterLease]:
+        """Every lease, by its port."""
+        with self._lock:
+            return dict(self._held)
+
+    def _take(self, port: int, lease: ClusterLease) -> None:
+        self._held[port] = lease
+        self._of_job[lease.job] = port
+
+    def _release(self, job: str) -> None:
+        port = self._of_job.pop(job, None)
+        if port is not None:
+            del self._held[port]

@@ -1,0 +1,271 @@
+"""helm install, kubectl apply, and trainings on real nodes with their data and results in S3."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from examples.demo import clips
+from mmaction_operator.ports import PortRange, choose, start_of
+from mmaction_trainer.storage import Storage, open_storage
+from mmaction_trainer.storage.published import verify
+from tests.cluster.clusters import Cluster
+from tests.cluster.programs import program
+
+ROOT = Path(__file__).parents[2]
+CLIPS = ROOT / "tests" / "data" / "clips"
+CHART = ROOT / "charts" / "mmaction-operator"
+SECRET = "s3-credentials"
+CONFIG = "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb"
+
+Manifest = dict[str, Any]
+
+
+def helm(cluster: Cluster, *words: str | Path) -> str:
+    """Run helm against the cluster; its output."""
+    command = [program("helm"), "--kubeconfig", cluster.server.kubeconfig, *words]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
+    """The operator, installed from its chart under the restricted pod security level; its namespace."""
+    namespace = "mmaction-system"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    sets = []
+    for part, image in (("image", images["operator"]), ("trainer.image", images["trainer"])):
+        repository, tag = image.rsplit(":", 1)
+        sets += ["--set", f"{part}.repository={repository}", "--set", f"{part}.tag={tag}"]
+    helm(cluster, "install", "mmaction", CHART, "--namespace", namespace, "--wait", "--timeout", "120s", *sets)
+    yield namespace
+    helm(cluster, "uninstall", "mmaction", "--namespace", namespace, "--wait")
+
+
+@pytest.fixture(scope="module")
+def data(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data set of real clips in S3, and a bucket for results."""
+    folder = tmp_path_factory.mktemp("data") / "six"
+    clips.build(CLIPS, folder, train=2, test=1)
+    cluster.s3.bucket("datasets")
+    cluster.s3.bucket("results")
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            target = cluster.s3.folder / "datasets" / "six" / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    return "s3://datasets/six"
+
+
+@pytest.fixture
+def team(cluster: Cluster, operator: str, namespace: str) -> str:
+    """A team's namespace, with its S3 credentials."""
+    keys = {name: value for name, value in cluster.s3.environment().items() if name.startswith("AWS_ACCESS")}
+    keys |= {"AWS_SECRET_ACCESS_KEY": cluster.s3.secret_key, "AWS_ENDPOINT_URL": cluster.s3_in_pods}
+    named = {"name": SECRET, "namespace": namespace}
+    cluster.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": keys})
+    return namespace
+
+
+def a_job(name: str, namespace: str, data: str, **spec: Any) -> Manifest:
+    """A small TrainJob on CPU."""
+    return {
+        "apiVersion": "mmaction.dev/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "model": {
+                "config": "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb",
+                "pretrained": "none",
+            },
+            "dataset": {"uri": data, "format": "ucf101", "numClasses": 6},
+            "input": {"cropSize": 32},
+            "training": {"epochs": 2, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0},
+            "evaluation": {"clips": 1, "crops": 1},
+            "resources": {"gpusPerNode": 0, "processesPerNode": 2},
+            "storage": {"uri": "s3://results/team", "credentialsSecret": SECRET},
+            **spec,
+        },
+    }
+
+
+def ended(cluster: Cluster, job: Manifest, within: float = 300) -> Manifest:
+    """The job once it is over."""
+    path = path_of(job)
+    deadline = time.monotonic() + within
+    while True:
+        now = cluster.server.request("GET", path).body
+        conditions = {c["type"]: c for c in now.get("status", {}).get("conditions", ())}
+        if any(conditions.get(kind, {}).get("status") == "True" for kind in ("Complete", "Failed")):
+            return now
+        assert time.monotonic() < deadline, (
+            f"not over after {within:.0f} s: {json.dumps(now.get('status'))}\n{told(cluster, job)}"
+        )
+        time.sleep(0.5)
+
+
+def path_of(job: Manifest) -> str:
+    """Path of a TrainJob."""
+    metadata = job["metadata"]
+    return f"/apis/mmaction.dev/v1alpha1/namespaces/{metadata['namespace']}/trainjobs/{metadata['name']}"
+
+
+def told(cluster: Cluster, job: Manifest) -> str:
+    """Events of a job's namespace, and its pods: for the message of a test that fails."""
+    namespace = f"--namespace={job['metadata']['namespace']}"
+    return "\n".join(
+        cluster.server.kubectl("get", what, namespace, "-o", "wide") for what in ("events", "pods", "jobs")
+    )
+
+
+def events(cluster: Cluster, job: Manifest) -> dict[str, str]:
+    """Events about a job: reason and message."""
+    metadata = job["metadata"]
+    fields = quote(f"involvedObject.name={metadata['name']},involvedObject.kind=TrainJob")
+    path = f"/api/v1/namespaces/{metadata['namespace']}/events?fieldSelector={fields}"
+    return {item["reason"]: item["message"] for item in cluster.server.request("GET", path).body["items"]}
+
+
+@pytest.fixture
+def results(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Storage]:
+    """Opens results by their URI, from this machine."""
+    for name, value in cluster.s3.environment().items():
+        monkeypatch.setenv(name, value)
+    return open_storage
+
+
+def metrics_of(storage: Storage) -> dict[str, list[dict[str, Any]]]:
+    """The trainer's own record, by stage."""
+    lines = [json.loads(line) for line in storage.read("metrics.jsonl").decode().splitlines()]
+    return {stage: [line for line in lines if line["stage"] == stage] for stage in ("start", "val", "test")}
+
+
+def check_success(status: dict[str, Any], storage: Storage, world_size: int) -> None:
+    """A status says what the trainer recorded, and what it left is whole."""
+    recorded = metrics_of(storage)
+    best = max(recorded["val"], key=lambda line: line["top1"])
+    (test,) = recorded["test"]
+    assert [line["worldSize"] for line in recorded["start"]] == [world_size]
+    assert (status["results"]["val"]["top1"], status["results"]["val"]["top5"]) == (best["top1"], best["top5"])
+    assert (status["results"]["test"]["top1"], status["results"]["test"]["top5"]) == (test["top1"], test["top5"])
+    assert status["progress"]["best"]["top1"] == best["top1"]
+    assert status["progress"]["epoch"] == status["progress"]["epochs"] == 2
+    assert verify(storage) == []
+    assert hashlib.sha256(storage.read("manifest.json")).hexdigest() == status["results"]["manifestSHA256"]
+
+
+def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
+    cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
+) -> None:
+    pods = {"hostNetwork": True, "nodeSelector": {"kubernetes.io/hostname": "node-1"}}
+    three = [a_job(f"job-{number}", team, data, pods=pods) for number in range(3)]
+    cluster.server.apply(*three)
+    statuses = [ended(cluster, job)["status"] for job in three]
+    for job, status in zip(three, statuses, strict=True):
+        assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
+        check_success(status, results(status["results"]["uri"]), world_size=2)
+        assert (status["attempt"], status["nodes"]) == (1, ["node-1"])
+        assert {"Passed", "Training", "Succeeded"} <= set(events(cluster, job))
+    assert len({status["port"] for status in statuses}) == 3
+    assert all(20000 <= status["port"] <= 29399 for status in statuses)
+    assert "didn't have free ports" not in cluster.server.kubectl("get", "events", f"--namespace={team}")
+    rows = cluster.server.kubectl("get", "trainjobs", f"--namespace={team}", "--no-headers").splitlines()
+    for row, status in zip(rows, statuses, strict=True):
+        name, phase, epoch, top1, best, port, *_ = row.split()
+        shown = status["progress"]
+        assert (phase, epoch, port) == ("Succeeded", "2", str(status["port"])), name
+        assert (float(top1), float(best)) == (shown["top1"], shown["best"]["top1"]), name
+
+
+def test_a_job_over_two_nodes_trains_as_one_world(
+    cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
+) -> None:
+    job = a_job("wide", team, data, resources={"nodes": 2, "gpusPerNode": 0, "processesPerNode": 1})
+    cluster.server.apply(job)
+    status = ended(cluster, job)["status"]
+    assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
+    assert set(status["nodes"]) == {"node-1", "node-2"}
+    check_success(status, results(status["results"]["uri"]), world_size=2)
+
+
+def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(
+    cluster: Cluster, team: str, data: str
+) -> None:
+    pods = {"hostNetwork": True, "nodeSelector": {"kubernetes.io/hostname": "node-1"}}
+    job = a_job("unlucky", team, data, pods=pods, backoffLimit=0)
+    cluster.server.apply(job)
+    uid = cluster.server.request("GET", path_of(job)).body["metadata"]["uid"]
+    first = choose(PortRange(), {}, start=start_of(f"{uid}-1"))  # what the controller will lease, if nobody has it
+    listen = f"import socket, time; s = socket.create_server(('0.0.0.0', {first})); print('held'); time.sleep(300)"
+    foreign = subprocess.Popen(
+        cluster.nodes[0].command("python3", "-u", "-c", listen), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert foreign.stdout
+        assert foreign.stdout.readline() == "held\n"
+        status = ended(cluster, job)["status"]
+    finally:
+        cluster.nodes[0].run("pkill", "-f", f"0.0.0.0.*{first}")
+        foreign.wait()
+    assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
+    assert (status["attempt"], status["port"] != first) == (2, True)
+    assert str(first) in events(cluster, job)["PortConflict"]
+
+
+WRONG: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
+    "no such config": ({"model": {"config": "no-such-config"}}, ("Failed", "Config", "spec.model.config")),
+    "no data": (
+        {"dataset": {"uri": "s3://datasets/none", "format": "ucf101", "numClasses": 6}},
+        ("Failed", "Data", "s3://datasets/none"),
+    ),
+    "no secret": (
+        {"storage": {"uri": "s3://results/team", "credentialsSecret": "none"}},
+        ("Preflighted", "CreateContainerConfigError", "spec.storage.credentialsSecret"),
+    ),
+    "no image": (
+        {"pods": {"image": "localhost/none:1"}, "preflight": False},
+        ("Running", "ImagePullBackOff", "spec.pods.image"),
+    ),
+    "no node": ({"resources": {"gpusPerNode": 8}}, ("Running", "Unschedulable", "Insufficient nvidia.com/gpu")),
+    "little memory": (
+        {"resources": {"gpusPerNode": 0, "processesPerNode": 2, "memoryPerNode": "300Mi"}},
+        ("Failed", "OutOfMemory", "spec.resources.memoryPerNode"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG, ids=lambda what: what.replace(" ", "-"))
+def test_a_job_that_cannot_run_says_why_and_what_to_do(what: str, cluster: Cluster, team: str, data: str) -> None:
+    spec, (kind, reason, says) = WRONG[what]
+    job = a_job("wrong", team, data, **spec)
+    cluster.server.apply(job)
+
+    def condition() -> dict[str, Any]:
+        conditions = cluster.server.request("GET", path_of(job)).body.get("status", {}).get("conditions", ())
+        return next((c for c in conditions if (c["type"], c["reason"]) == (kind, reason)), {})
+
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline, told(cluster, job)
+        time.sleep(0.5)
+    assert says in condition()["message"]
+    deadline = time.monotonic() + 10
+    while not any(says in message for message in events(cluster, job).values()):
+        assert time.monotonic() < deadline, events(cluster, job)
+        time.sleep(0.2)
+    if kind != "Running" and reason != "OutOfMemory":
+        jobs = cluster.server.request("GET", f"/apis/batch/v1/namespaces/{team}/jobs").body["items"]
+        assert not [item for item in jobs if not item["metadata"]["name"].endswith("-preflight")], (
+            "no GPU was asked for"
+        )
+    cluster.server.kubectl("delete", "trainjob", "wrong", f"--namespace={team}")

@@ -1,0 +1,145 @@
+"""The objects of an attempt: whole, restricted, named for the job, and nothing in them that should not be."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mmaction_operator.plan import Settings, names, objects_of
+from mmaction_operator.render import Rendered
+from mmaction_trainer.contract.run import Run
+
+from .conftest import a_job
+
+
+def made(rendered: Rendered, settings: Settings, attempt: int = 1, **changes: Any) -> dict[str, dict[str, Any]]:
+    """Objects by kind."""
+    return {item["kind"]: item for item in objects_of(a_job(**changes), rendered, attempt, 20001, settings)}
+
+
+def pod(rendered: Rendered, settings: Settings, attempt: int = 1, **changes: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = made(rendered, settings, attempt, **changes)["Job"]["spec"]["template"]["spec"]
+    return spec
+
+
+def container(rendered: Rendered, settings: Settings, attempt: int = 1, **changes: Any) -> dict[str, Any]:
+    (only,) = pod(rendered, settings, attempt, **changes)["containers"]
+    found: dict[str, Any] = only
+    return found
+
+
+def test_all_belong_to_the_job_and_go_with_it(rendered: Rendered, settings: Settings) -> None:
+    for item in made(rendered, settings, resources={"nodes": 2}).values():
+        (owner,) = item["metadata"]["ownerReferences"]
+        assert (owner["uid"], owner["controller"], owner["kind"]) == ("0a1b-2c3d", True, "TrainJob")
+        assert item["metadata"]["namespace"] == "team-a"
+        assert item["metadata"]["labels"][names.JOB] == "slowfast-ucf101"
+
+
+def test_the_same_job_and_attempt_give_the_same_bytes(rendered: Rendered, settings: Settings) -> None:
+    first, again = (json.dumps(made(rendered, settings)) for _ in range(2))
+    assert first == again
+
+
+def test_what_an_attempt_is_told_is_what_the_trainer_reads(rendered: Rendered, settings: Settings) -> None:
+    data = made(rendered, settings, attempt=3)["ConfigMap"]["data"]
+    run = Run.model_validate_json(data["run.json"])
+    assert data["config.py"] == rendered.text
+    assert (run.config_sha256, run.rendezvous.port, run.job.rendezvous_id) == (rendered.sha256, 20001, "0a1b-2c3d-3")
+    assert run.results_uri == "s3://results/team-a/team-a/slowfast-ucf101/0a1b-2c3d"
+
+
+def test_one_node_meets_at_home_and_several_at_the_first_pods_name(rendered: Rendered, settings: Settings) -> None:
+    one, two = made(rendered, settings), made(rendered, settings, resources={"nodes": 2})
+    assert Run.model_validate_json(one["ConfigMap"]["data"]["run.json"]).rendezvous.host == "127.0.0.1"
+    assert "Service" not in one
+    host = Run.model_validate_json(two["ConfigMap"]["data"]["run.json"]).rendezvous.host
+    assert host == "slowfast-ucf101-1-0.slowfast-ucf101.team-a.svc"
+    assert (
+        two["Service"]["metadata"]["name"] == two["Job"]["spec"]["template"]["spec"]["subdomain"] == "slowfast-ucf101"
+    )
+    assert two["Service"]["spec"]["publishNotReadyAddresses"] is True
+
+
+def test_a_job_has_a_pod_for_each_node_each_on_a_machine_of_its_own(rendered: Rendered, settings: Settings) -> None:
+    job = made(rendered, settings, resources={"nodes": 3})["Job"]["spec"]
+    assert (job["completions"], job["parallelism"], job["completionMode"], job["backoffLimit"]) == (3, 3, "Indexed", 0)
+    assert job["template"]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+
+
+def test_preflight_asks_for_no_gpu_whatever_the_job_asks_for(rendered: Rendered, settings: Settings) -> None:
+    asked = {"nodes": 4, "gpusPerNode": 8, "memoryPerNode": "512Gi"}
+    job = made(rendered, settings, attempt=0, resources=asked, pods={"hostNetwork": True})["Job"]
+    spec = job["spec"]["template"]["spec"]
+    assert job["spec"]["completions"] == 1
+    assert "nvidia.com/gpu" not in json.dumps(spec)
+    assert "hostNetwork" not in spec
+    assert "--preflight" in spec["containers"][0]["command"]
+
+
+def test_a_training_pod_asks_for_what_the_job_says(rendered: Rendered, settings: Settings) -> None:
+    asked = {"gpusPerNode": 4, "cpusPerNode": "16", "memoryPerNode": "64Gi"}
+    assert container(rendered, settings, resources=asked)["resources"] == {
+        "limits": {"nvidia.com/gpu": "4", "memory": "64Gi"},
+        "requests": {"cpu": "16", "memory": "64Gi"},
+    }
+
+
+def test_the_port_is_a_host_port_only_on_the_nodes_network(rendered: Rendered, settings: Settings) -> None:
+    (own,) = container(rendered, settings)["ports"]
+    (host,) = container(rendered, settings, pods={"hostNetwork": True})["ports"]
+    assert (own["containerPort"], "hostPort" in own) == (20001, False)
+    assert (host["containerPort"], host["hostPort"]) == (20001, 20001)
+    assert pod(rendered, settings, pods={"hostNetwork": True})["dnsPolicy"] == "ClusterFirstWithHostNet"
+
+
+def test_pods_are_restricted_and_hold_no_token_of_the_api(rendered: Rendered, settings: Settings) -> None:
+    for attempt in (0, 1):
+        spec = pod(rendered, settings, attempt)
+        (only,) = spec["containers"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert only["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        (token,) = [volume for volume in spec["volumes"] if volume["name"] == "token"]
+        (source,) = token["projected"]["sources"]
+        assert source["serviceAccountToken"]["audience"] == "mmaction-operator"
+
+
+def test_no_mount_lies_below_another(rendered: Rendered, settings: Settings) -> None:
+    """``/var/run`` is ``/run`` in most images: a token below the run folder would make that read-only."""
+    paths = [
+        mount["mountPath"].replace("/var/run/", "/run/") + "/"
+        for mount in container(rendered, settings)["volumeMounts"]
+    ]
+    assert not [(one, two) for one in paths for two in paths if one != two and one.startswith(two)]
+
+
+def test_credentials_are_a_reference_and_never_a_value(rendered: Rendered, settings: Settings) -> None:
+    storage = {"uri": "s3://results/x", "credentialsSecret": "s3-keys"}
+    assert container(rendered, settings, storage=storage)["envFrom"] == [{"secretRef": {"name": "s3-keys"}}]
+    assert "envFrom" not in container(rendered, settings)
+
+
+def test_a_jobs_own_image_comes_before_the_installations(rendered: Rendered, settings: Settings) -> None:
+    assert container(rendered, settings)["image"] == "trainer:v1"
+    assert container(rendered, settings, pods={"image": "mine:v2"})["image"] == "mine:v2"
+
+
+@pytest.mark.parametrize("length", [1, 45, 46, 63])
+def test_a_pods_host_name_fits_whatever_the_jobs_name(length: int) -> None:
+    name = "a" * length
+    for attempt in (0, 1, 99_999):
+        assert len(f"{names.attempt_name(name, attempt)}-1023") <= 63
+    assert len(names.service_name(name)) <= 63
+
+
+def test_long_names_that_begin_alike_stay_apart() -> None:
+    one, two = "a" * 50 + "b", "a" * 50 + "c"
+    assert names.base_of(one) != names.base_of(two)

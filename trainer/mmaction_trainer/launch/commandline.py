@@ -1,0 +1,74 @@
+"""``mmaction-trainer``: the words of its command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from mmaction_trainer.contract import pod
+from mmaction_trainer.contract.errors import Failure
+
+
+class CommandLineFailure(Failure):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises, so that a wrong command line is told where every other failure is."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise CommandLineFailure("command line", message, do=f"See {self.prog} --help.")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says.
+
+    Args:
+        run_dir: holds config.py and run.json; everything else is written there.
+        source: folder that these two are copied from first; None where they are in place.
+        preflight: check only what can be checked without GPUs.
+        node_rank: which node this is, from 0.
+        cache: folder of videos and checkpoints, shared by all runs on this machine.
+        grace: seconds that ranks have to stop by themselves.
+        meet_within: seconds to wait for the other nodes.
+    """
+
+    run_dir: Path
+    source: Path | None
+    preflight: bool
+    node_rank: int
+    cache: Path
+    grace: float
+    meet_within: float
+
+
+def options_of(argv: Sequence[str] | None) -> Options:
+    """Read the command line.
+
+    Raises:
+        CommandLineFailure: it is wrong.
+    """
+    parser = Parser(prog="mmaction-trainer", description="One attempt of a job on one node.")
+    parser.add_argument("run_dir", type=Path, help="folder with config.py and run.json")
+    parser.add_argument("--from", dest="source", type=Path, help="folder that these two are copied from first")
+    parser.add_argument("--preflight", action="store_true", help="check storage, data and checkpoint, and end")
+    parser.add_argument("--node-rank", type=int, default=os.environ.get(pod.NODE_RANK, "0"), help="from 0")
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="videos and checkpoints of this machine")
+    parser.add_argument("--grace", type=float, default=60.0, help="seconds that ranks have to stop by themselves")
+    parser.add_argument("--meet-within", type=float, default=900.0, help="seconds to wait for the other nodes")
+    return Options(**vars(parser.parse_args(argv)))
+
+
+def default_cache() -> Path:
+    """``$TRAINJOB_CACHE``, else ``mmaction-operator`` in the user's cache folder."""
+    if folder := os.environ.get(pod.CACHE):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "mmaction-operator"
