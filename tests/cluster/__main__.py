@@ -46,7 +46,8 @@ def up() -> None:
         sys.exit("Stopped; nothing is left.")
     print(f"\nA cluster of two nodes runs, and an S3 server that has the buckets {', '.join(BUCKETS)}.\n")
     print(ENVIRONMENT.read_text().replace("export ", "    "))
-    print(f"Next:\n\n    source {ENVIRONMENT}\n    kubectl get nodes\n    kubectl apply --server-side -f charts/mmaction-operator/files")
+    print(f"Next:\n\n    source {ENVIRONMENT}\n    kubectl get nodes")
+    print("    kubectl apply --server-side -f charts/mmaction-operator/files")
     print("    make cluster-down")
 
 

@@ -69,7 +69,20 @@ def data(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def team(cluster: Cluster, operator: str, namespace: str) -> str:
-    """A team's namespace, with its S3 credentials."""
+    """A team's namespace, with its S3 credentials, under the restricted pod security level."""
+    return with_credentials(cluster, namespace)
+
+
+@pytest.fixture
+def open_team(cluster: Cluster, operator: str, namespace: str) -> str:
+    """A team's namespace whose pods may use their node's network, which no level but privileged allows."""
+    label = "pod-security.kubernetes.io/enforce=privileged"
+    cluster.server.kubectl("label", "--overwrite", "namespace", namespace, label)
+    return with_credentials(cluster, namespace)
+
+
+def with_credentials(cluster: Cluster, namespace: str) -> str:
+    """A namespace, once it has the S3 credentials."""
     keys = {name: value for name, value in cluster.s3.environment().items() if name.startswith("AWS_ACCESS")}
     keys |= {"AWS_SECRET_ACCESS_KEY": cluster.s3.secret_key, "AWS_ENDPOINT_URL": cluster.s3_in_pods}
     named = {"name": SECRET, "namespace": namespace}
@@ -165,10 +178,10 @@ def check_success(status: dict[str, Any], storage: Storage, world_size: int) -> 
 
 
 def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
-    cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
+    cluster: Cluster, open_team: str, data: str, results: Callable[[str], Storage]
 ) -> None:
     pods = {"hostNetwork": True, "nodeSelector": {"kubernetes.io/hostname": "node-1"}}
-    three = [a_job(f"job-{number}", team, data, pods=pods) for number in range(3)]
+    three = [a_job(f"job-{number}", open_team, data, pods=pods) for number in range(3)]
     cluster.server.apply(*three)
     statuses = [ended(cluster, job)["status"] for job in three]
     for job, status in zip(three, statuses, strict=True):
@@ -178,8 +191,8 @@ def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
         assert {"Passed", "Training", "Succeeded"} <= set(events(cluster, job))
     assert len({status["port"] for status in statuses}) == 3
     assert all(20000 <= status["port"] <= 29399 for status in statuses)
-    assert "didn't have free ports" not in cluster.server.kubectl("get", "events", f"--namespace={team}")
-    rows = cluster.server.kubectl("get", "trainjobs", f"--namespace={team}", "--no-headers").splitlines()
+    assert "didn't have free ports" not in cluster.server.kubectl("get", "events", f"--namespace={open_team}")
+    rows = cluster.server.kubectl("get", "trainjobs", f"--namespace={open_team}", "--no-headers").splitlines()
     for row, status in zip(rows, statuses, strict=True):
         name, phase, epoch, top1, best, port, *_ = row.split()
         shown = status["progress"]
@@ -199,10 +212,10 @@ def test_a_job_over_two_nodes_trains_as_one_world(
 
 
 def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(
-    cluster: Cluster, team: str, data: str
+    cluster: Cluster, open_team: str, data: str
 ) -> None:
     pods = {"hostNetwork": True, "nodeSelector": {"kubernetes.io/hostname": "node-1"}}
-    job = a_job("unlucky", team, data, pods=pods, backoffLimit=0)
+    job = a_job("unlucky", open_team, data, pods=pods, backoffLimit=0)
     cluster.server.apply(job)
     uid = cluster.server.request("GET", path_of(job)).body["metadata"]["uid"]
     first = choose(PortRange(), {}, start=start_of(f"{uid}-1"))  # what the controller will lease, if nobody has it
@@ -215,7 +228,7 @@ def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(
         assert foreign.stdout.readline() == "held\n"
         status = ended(cluster, job)["status"]
     finally:
-        cluster.nodes[0].run("pkill", "-f", f"0.0.0.0.*{first}")
+        foreign.kill()
         foreign.wait()
     assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
     assert (status["attempt"], status["port"] != first) == (2, True)

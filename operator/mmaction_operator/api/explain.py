@@ -67,7 +67,7 @@ def _path(where: Location) -> str:
 
 
 def _meant(schema: Schema, where: Location) -> str:
-    """The field that an unknown name was probably meant to be: of that name, spelled otherwise or elsewhere, or nearly."""
+    """The field that an unknown name was probably meant to be: of that name elsewhere, or of nearly that name here."""
     siblings = {_plain(name): name for name in _at(schema, where[:-1]).get("properties", {})}
     unknown = _plain(str(where[-1]))
     elsewhere = [path for path in _fields(schema) if _plain(str(path[-1])) == unknown]

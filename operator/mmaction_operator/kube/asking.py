@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from .pace import Backoff, TokenBucket
 from .resource import Object, Resource
 
 Answer = TypeVar("Answer")
+
+UNREADABLE = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")
+"""What YAML refuses as it is, or takes for the end of a line."""
 
 PASSING = (502, 503, 504)
 """Statuses that pass: of a server that starts or ends, or of a load balancer before it."""
@@ -111,8 +115,7 @@ class Asking:
         return Request(
             asked=f"{verb} {path}",
             path=path,
-            # Not as escapes: what is applied is read as YAML, where a character beyond 16 bits has none in pairs.
-            body=None if body is None else json.dumps(body, ensure_ascii=False).encode(),
+            body=None if body is None else _written(body),
             connect=self.patience.connect,
             read=self.patience.read if read is None else read,
             **how,
@@ -131,3 +134,9 @@ class Asking:
             raise
         finally:
             self.observe(Exchange(verb, resource, code, time.monotonic() - begun))
+
+
+def _written(body: Mapping[str, Any]) -> bytes:
+    """JSON that is YAML too, as what is applied is read as YAML: there, pairs of escapes are not one character."""
+    text = json.dumps(body, ensure_ascii=False)
+    return UNREADABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode(errors="replace")

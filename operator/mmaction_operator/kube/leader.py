@@ -118,7 +118,7 @@ class Elector:
         while not self._stopping.is_set():
             self.step()
             self._stopping.wait(self._times.retry * random.uniform(1, 1.2))
-        if self._release and self.leads:
+        if self._release:
             self._give_up()
 
     def stop(self, *, release: bool) -> None:

@@ -60,8 +60,9 @@ class PodSeen:
 
 @dataclass(frozen=True)
 class AttemptSeen:
-    """An attempt's Job and its pods."""
+    """An attempt's Job, by its name, and its pods."""
 
+    name: str
     attempt: int
     port: int
     state: Literal["Active", "Complete", "Failed"]
@@ -93,6 +94,7 @@ def attempt_seen(job: Object, pods: Iterable[PodSeen]) -> AttemptSeen:
     )
     ended = conditions.get(state, {}).get("lastTransitionTime")
     return AttemptSeen(
+        name=metadata["name"],
         attempt=int(metadata["labels"][names.ATTEMPT]),
         port=int(metadata.get("annotations", {}).get(names.PORT, 0)),
         state=state,

@@ -134,6 +134,9 @@ def running(course: Course) -> Saying:
 
 def waiting(seen: AttemptSeen | None, reason: str, message: str) -> tuple[str, str]:
     """Why pods wait, if somebody has to know; else that all goes its way."""
+    if seen and seen.state == "Active" and not seen.pods:
+        do = f"if that lasts, `kubectl describe job {seen.name}` says why (a quota, the pod security level ...)"
+        return "NoPods", f"the Job {seen.name} has made no pod yet; {do}"
     held = next((pod for pod in seen.pods if pod.waiting), None) if seen else None
     if not held or not held.waiting:
         return reason, message

@@ -12,7 +12,7 @@ GOOD = frozenset(
     {"Rendered", "NotAsked", "Checking", "Passed", "Creating", "Starting", "Training", "Ended", "Succeeded"}
 )
 """Reasons that nobody has to be warned of."""
-QUIET = frozenset({"Rendered", "NotAsked", "Checking", "Creating", "Starting", "Ended", "Retrying"})
+QUIET = frozenset({"NoPods", "Rendered", "NotAsked", "Checking", "Creating", "Starting", "Ended", "Retrying"})
 """Reasons that are told by another event, or by none."""
 
 

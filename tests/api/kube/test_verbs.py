@@ -75,6 +75,28 @@ def test_applying_the_same_twice_changes_nothing(client: Client, namespace: str)
     assert first["metadata"]["resourceVersion"] == second["metadata"]["resourceVersion"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Größe → 数据集 🎬", id="beyond ASCII, and beyond 16 bits"),
+        pytest.param("a\x00b\x1b[31m\x7f\x9f", id="control characters, as in a terminal's output"),
+        pytest.param("a\r\nb\x85c\u2028d\u2029e  \n  f", id="ends of lines"),
+        pytest.param("\ufeffa\ufffeb\uffff", id="what is no character"),
+        pytest.param("\\ \" ' : # - { & * ! % @ `", id="what means something in YAML"),
+    ],
+)
+def test_any_text_arrives_as_it_was_said(client: Client, namespace: str, text: str) -> None:
+    for send in (client.apply, client.create):
+        client.delete(CONFIG_MAPS, Key(namespace, "a"))
+        send(CONFIG_MAPS, config_map(namespace, "a", x=text))
+        assert client.get(CONFIG_MAPS, Key(namespace, "a"))["data"]["x"] == text
+
+
+def test_half_a_character_does_not_keep_the_rest_from_being_said(client: Client, namespace: str) -> None:
+    client.apply(CONFIG_MAPS, config_map(namespace, "a", x="cut \ud83c off"))
+    assert client.get(CONFIG_MAPS, Key(namespace, "a"))["data"]["x"] == "cut ? off"
+
+
 def test_a_field_that_is_no_longer_applied_is_removed_and_others_fields_stay(
     client: Client, others: Client, namespace: str
 ) -> None:

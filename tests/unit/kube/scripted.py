@@ -40,9 +40,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Stream:
-    """An answer in chunks: it ends in order, is cut off, or says nothing more for as long as the server runs."""
+    """An answer in chunks: it ends in order, is cut off, or says nothing more for as long as the server runs.
 
-    chunks: tuple[bytes, ...] = ()
+    Where an event stands among the chunks, the rest comes once that is set.
+    """
+
+    chunks: tuple[bytes | threading.Event, ...] = ()
     end: Literal["in order", "cut", "silent"] = "silent"
 
 
@@ -159,6 +162,9 @@ class ScriptedServer:
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
                 for chunk in answer.chunks:
+                    if isinstance(chunk, threading.Event):
+                        chunk.wait(5)
+                        continue
                     self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
                     self.wfile.flush()
                 if answer.end == "in order":

@@ -259,6 +259,23 @@ def test_by_default_fifty_requests_a_second_are_made(client: Client) -> None:
     assert (usual.limit.rate, usual.limit.burst) == (50, 100)
 
 
+@pytest.mark.parametrize(
+    ("stream", "error"),
+    [
+        (Stream((b'{"type": "ADDED", "obj',), "in order"), "the stream ended within a line"),
+        (Stream((b'{"type": "ADDED", "obj',), "cut"), "no answer"),
+        (Stream((b"<html>\n",), "in order"), "no answer"),
+    ],
+)
+def test_a_watch_that_breaks_off_says_so(server: ScriptedServer, client: Client, stream: Stream, error: str) -> None:
+    server.answers(stream)
+    with (
+        client.watch(THINGS, version="1", seconds=60, silence=5) as watch,
+        pytest.raises(Unreachable, match=f"watch /apis/example.dev/v1/things: {error}"),
+    ):
+        list(watch)
+
+
 def test_every_request_is_told_of(server: ScriptedServer, client: Client) -> None:
     exchanges: list[Exchange] = []
     observed = replace(client, observe=exchanges.append, patience=Patience(attempts=2))

@@ -21,7 +21,9 @@ from mmaction_operator.kube import (
     Key,
     LeadershipLost,
     LeaseTimes,
+    Object,
     Reconciled,
+    Resource,
     WatchTimes,
     WorkQueue,
     controller_in,
@@ -462,7 +464,7 @@ def test_the_lead_is_not_sought_with_empty_caches(
     assert leases.lease is None
 
 
-def test_losing_the_lead_ends_the_run_and_begins_nothing(
+def test_losing_the_lead_ends_the_run_and_waits_for_nobody(
     server: ScriptedServer,
     informer: Informer,
     run: Callable[..., Running],
@@ -475,19 +477,49 @@ def test_losing_the_lead_ends_the_run_and_begins_nothing(
 
     def reconcile(key: Key) -> None:
         begun.append(key)
-        go.wait(10)
+        go.wait(60)
 
-    controller = Controller(reconcile, workers=1)
+    controller = Controller(reconcile, workers=1, grace=60)
     controller.watch(informer)
     running = run(controller, elector_of(leases))
     eventually(lambda: begun)
     leases.down = True
     clock.pass_(10)
+    at = time.monotonic()
     assert isinstance(running.join(), LeadershipLost)
-    assert not go.is_set()  # who still acts was not waited for
+    assert time.monotonic() - at < 2
     go.set()
     assert len(begun) == 1
     assert leases.spec["holderIdentity"] == "this"  # nothing was released
+
+
+def test_the_lead_is_lost_on_time_though_the_server_keeps_the_elector_waiting(
+    server: ScriptedServer,
+    informer: Informer,
+    run: Callable[..., Running],
+    eventually: Eventually,
+    leases: Leases,
+    clock: FakeClock,
+) -> None:
+    server.answers(listing(10))
+    controller = Controller(lambda _: None)
+    controller.watch(informer)
+    elector, answer = elector_of(leases), threading.Event()
+    running = run(controller, elector)
+    eventually(lambda: elector.leads)
+    real = leases.get
+
+    def slow(resource: Resource, key: Key) -> Object:
+        answer.wait(60)
+        return real(resource, key)
+
+    leases.get = slow  # type: ignore[method-assign]
+    time.sleep(0.3)
+    clock.pass_(10)
+    at = time.monotonic()
+    assert isinstance(running.join(), LeadershipLost)
+    assert time.monotonic() - at < 6
+    answer.set()
 
 
 def test_a_process_that_slept_through_its_deadline_begins_nothing(
@@ -548,6 +580,7 @@ def test_the_lead_is_not_passed_on_while_a_worker_still_acts(
     begun.wait(5)
     controller.stop()
     assert running.join() is None
+    time.sleep(0.1)  # the elector has ended
     assert leases.spec["holderIdentity"] == "this"
     go.set()
 

@@ -377,20 +377,16 @@ def test_a_handler_that_fails_keeps_nobody_from_being_told(
 def test_it_is_known_for_how_long_the_server_has_not_been_heard(
     server: ScriptedServer, start: Start, eventually: Eventually, clock: FakeClock
 ) -> None:
-    heard = threading.Event()
-
-    def second(asked: Asked) -> Script:
-        heard.wait(5)
-        return Stream((bookmark(12),))
-
-    server.answers(listing(10), Stream((bookmark(11),), "cut"), second)
+    speak = threading.Event()
+    server.answers(listing(10), Stream((added("a", 11), speak, bookmark(12))))
     informer = start(clock=clock)
-    eventually(lambda: len(server.of(watch=True)) == 2)
+    eventually(lambda: held(informer) == {"a@11"})
     assert informer.seconds_since_last_byte == 0
     clock.pass_(77)
     assert informer.seconds_since_last_byte == 77
-    heard.set()
+    speak.set()
     eventually(lambda: informer.seconds_since_last_byte == 0)
+    assert informer.watches == 1
 
 
 def test_it_stops_at_once_though_it_waits_for_the_servers_next_word(

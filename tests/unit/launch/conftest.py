@@ -55,6 +55,7 @@ class Pod:
     root: Path
     environment: dict[str, str] = field(default_factory=dict)
     inode: int = 0
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def run_dir(self) -> Path:
@@ -75,7 +76,7 @@ class Pod:
         """Start ``mmaction-trainer`` with these words."""
         self.message.touch()
         self.inode = self.message.stat().st_ino
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "mmaction_trainer.launch", *map(str, words), f"--cache={self.root / 'cache'}"],
             env={**os.environ, pod.TERMINATION_LOG: str(self.message), **self.environment},
             cwd=self.root,
@@ -83,6 +84,8 @@ class Pod:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.started.append(process)
+        return process
 
     def run(self, *words: str | Path) -> tuple[int, str, Result]:
         """Exit code, output and termination message."""
@@ -106,7 +109,11 @@ class Pod:
 def a_pod(tmp_path: Path) -> Iterator[Pod]:
     """A pod that nothing was mounted into yet, with a small data set."""
     small_data(tmp_path / "data")
-    yield Pod(tmp_path)
+    pod_of_test = Pod(tmp_path)
+    yield pod_of_test
+    for process in pod_of_test.started:
+        process.kill()  # one that a failed test left behind; of one that has ended it does nothing
+        process.wait()
     for folder in tmp_path.rglob("..2026*"):
         folder.chmod(0o755)  # for whoever removes the test's folder, if that is not root
         folder.parent.chmod(0o755)

@@ -55,7 +55,7 @@ def a_result(outcome: Any = "Succeeded", **rest: Any) -> Result:
 def an_attempt(number: int, *pods: PodSeen, state: Any = "Active", port: int = 20001, ago: float = 0) -> AttemptSeen:
     """An attempt as it is seen; one that ended did so ``ago`` seconds before NOW."""
     over = None if state == "Active" else NOW - timedelta(seconds=ago)
-    return AttemptSeen(number, port if number else 0, state, over, pods)
+    return AttemptSeen(f"job-{number}", number, port if number else 0, state, over, pods)
 
 
 CHECKED = an_attempt(0, ended(0), state="Complete")

@@ -55,9 +55,18 @@ def work(run: Run, *, rank: int) -> None:
 
     runner = Runner.from_cfg(Config.fromfile(layout.CONFIG))
     runner.register_hook(StopHook(store))
+    if run.world.nodes > 1:
+        collect_over_the_network(runner)
     runner.train()
     test_best(runner)
     torch.distributed.destroy_process_group()
+
+
+def collect_over_the_network(runner: Any) -> None:
+    """Have ranks exchange their scores as tensors: MMEngine's default is a folder, which nodes do not share."""
+    for loop in (runner.val_loop, runner.test_loop):
+        for metric in loop.evaluator.metrics:
+            metric.collect_device = "gpu"  # of the process group's device, so gloo's is the CPU
 
 
 def test_best(runner: Any) -> None:
