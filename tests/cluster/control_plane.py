@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,19 +66,23 @@ def start_control_plane(*stages: str) -> Iterator[ControlPlane]:
 
 
 @contextmanager
-def control(server: ApiServer, slot: Slot, options: Sequence[str] = ()) -> Iterator[None]:
-    """Scheduler and controllers, each as the user that Kubernetes' own roles are for."""
-    with ExitStack() as stack:
-        processes = [
-            stack.enter_context(running(name, words, slot.folder))
-            for name, words in (
-                ("kube-controller-manager", [*controllers(server, slot), *options]),
-                ("kube-scheduler", scheduler(server, slot)),
-            )
-        ]
-        for process in processes:
+def control(server: ApiServer, slot: Slot) -> Iterator[None]:
+    """Scheduler and controllers."""
+    accounts = (
+        f"--service-account-private-key-file={server.service_account_key}",
+        f"--root-ca-file={server.authority.certificate}",
+        "--use-service-account-credentials",
+        "--concurrent-job-syncs=20",
+    )
+    manager = component(server, slot, "kube-controller-manager", *accounts)
+    scheduler = component(server, slot, "kube-scheduler")
+    with (
+        running("kube-controller-manager", manager, slot.folder) as controllers,
+        running("kube-scheduler", scheduler, slot.folder) as scheduling,
+    ):
+        for process in (controllers, scheduling):
             process.wait_until(partial(serves, process))
-        wait_for_default_account(server, processes[0])
+        wait_for_default_account(server, controllers)
         yield
 
 
@@ -87,35 +91,20 @@ def serves(process: Process) -> bool:
     return "Serving securely" in process.log.read_text()
 
 
-def controllers(server: ApiServer, slot: Slot) -> list[str | Path]:
-    """kube-controller-manager's command line."""
-    user = server.authority.issue("controllers", user="system:kube-controller-manager")
-    config = server.kubeconfig_for("controllers", user)
-    return [
-        program("kube-controller-manager"),
-        f"--kubeconfig={config}",
-        f"--bind-address={slot.loopback}",
-        f"--cert-dir={slot.folder}/controllers",
-        f"--service-account-private-key-file={server.service_account_key}",
-        f"--root-ca-file={server.authority.certificate}",
-        "--use-service-account-credentials",
-        "--leader-elect=false",
-        # At the stock 20 requests a second, making the controllers' own accounts takes most of the start.
-        *("--kube-api-qps=1000", "--kube-api-burst=2000", "--concurrent-job-syncs=20"),
-    ]
+def component(server: ApiServer, slot: Slot, name: str, *options: str) -> list[str | Path]:
+    """Command line of a component that acts as the user that Kubernetes' own roles are for.
 
-
-def scheduler(server: ApiServer, slot: Slot) -> list[str | Path]:
-    """kube-scheduler's command line."""
-    user = server.authority.issue("scheduler", user="system:kube-scheduler")
-    config = server.kubeconfig_for("scheduler", user)
+    At the stock 20 requests a second, making the controllers' own accounts takes most of the start.
+    """
+    user = server.authority.issue(name, user=f"system:{name}")
     return [
-        program("kube-scheduler"),
-        f"--kubeconfig={config}",
+        program(name),
+        f"--kubeconfig={server.kubeconfig_for(name, user)}",
         f"--bind-address={slot.loopback}",
-        f"--cert-dir={slot.folder}/scheduler",
+        f"--cert-dir={slot.folder / name}",
         "--leader-elect=false",
         *("--kube-api-qps=1000", "--kube-api-burst=2000"),
+        *options,
     ]
 
 
