@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mmaction_trainer.data.naming import link_videos, listed_name
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1).filter(lambda name: name not in (".", ".."))
+LETTERS = st.characters(codec="utf-8", exclude_characters="/\0")
+NAMES = st.text(LETTERS, min_size=1).filter(lambda name: name not in (".", ".."))
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 

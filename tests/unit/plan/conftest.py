@@ -26,14 +26,8 @@ def a_job(status: dict[str, Any] | None = None, **changes: Any) -> TrainJob:
 
 def a_pod(index: int = 0, **seen: Any) -> PodSeen:
     """A pod that runs."""
-    known: dict[str, Any] = {
-        "uid": f"pod-{index}",
-        "name": f"job-1-{index}",
-        "index": index,
-        "phase": "Running",
-        "node": "n",
-    }
-    return PodSeen(**known | seen)
+    known: dict[str, Any] = {"uid": f"pod-{index}", "name": f"job-1-{index}", "index": index}
+    return PodSeen(**known | {"phase": "Running", "node": "node-1"} | seen)
 
 
 def ended(code: int, **seen: Any) -> PodSeen:

@@ -1,0 +1,159 @@
+"""What a status says, and which events a change of it is told by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mmaction_operator.api.status import TrainJobStatus
+from mmaction_operator.plan import course_of, happenings, status_of
+from mmaction_operator.plan.observed import pod_seen
+from mmaction_operator.plan.status import duration
+from mmaction_operator.render import Rendered
+from mmaction_trainer.contract import errors
+from mmaction_trainer.contract.errors import ConfigFailure
+from mmaction_trainer.contract.progress import Best, Progress
+from mmaction_trainer.contract.result import Score
+from mmaction_trainer.contract.run import Protocol
+
+from .conftest import CHECKED, NOW, a_job, a_pod, a_result, an_attempt, ended, failed_as
+
+PROGRESS = Progress(
+    stage="Training",
+    observed_at=NOW,
+    epoch=3,
+    epochs=8,
+    loss=1.5,
+    top1=0.25,
+    best=Best(top1=0.5, epoch=2),
+    eta_seconds=7985,
+)
+
+
+def status(rendered: Rendered | ConfigFailure, attempts: list[Any], before: Any = None, **rest: Any) -> TrainJobStatus:
+    job = a_job(before)
+    course = course_of(job, rendered, attempts)
+    return status_of(job, rendered, course, **{"port": 20001, "progress": None, "now": NOW} | rest)
+
+
+def conditions(found: TrainJobStatus) -> dict[str, tuple[str, str]]:
+    return {condition.type: (condition.status, condition.reason) for condition in found.conditions}
+
+
+def test_a_config_that_does_not_render_is_told_with_its_field() -> None:
+    found = status(ConfigFailure("spec.model.config", "no such"), [])
+    assert found.phase == "Failed"
+    assert conditions(found) == {"Validated": ("False", "Config"), "Failed": ("True", "Config")}
+    assert "spec.model.config" in found.conditions[1].message
+
+
+def test_a_job_that_trains_shows_how_far_it_is(rendered: Rendered) -> None:
+    found = status(rendered, [CHECKED, an_attempt(1, a_pod(), a_pod(1, node="node-2"))], progress=PROGRESS)
+    assert (found.phase, found.port, found.attempt, found.nodes) == ("Running", 20001, 1, ["node-1", "node-2"])
+    assert found.progress
+    assert (found.progress.epoch, found.progress.best and found.progress.best.top1) == (3, 0.5)
+    assert found.progress.eta == "2h13m"
+    assert (found.effective_lr, found.config_sha256) == (rendered.effective_lr, rendered.sha256)
+
+
+def test_scores_carry_the_protocol_that_they_were_measured_by(rendered: Rendered) -> None:
+    val = Score(protocol=Protocol(clips=1, crops=1), top1=0.5, top5=0.75)
+    test = Score(protocol=Protocol(clips=10, crops=3), top1=0.625, top5=1.0)
+    left = a_result(val=val, test=test, manifest_sha256="ab")
+    found = status(rendered, [CHECKED, an_attempt(1, ended(0, result=left), state="Complete")])
+    assert found.phase == "Succeeded"
+    assert found.results
+    assert found.results.manifest_sha256 == "ab"
+    assert found.results.test
+    assert (found.results.test.protocol.clips, found.results.test.protocol.crops, found.results.test.top1) == (
+        10,
+        3,
+        0.625,
+    )
+
+
+@pytest.mark.parametrize(
+    ("waiting", "reason", "says"),
+    [
+        (("Unschedulable", "0/2 nodes are available"), "Unschedulable", "spec.resources"),
+        (("CreateContainerConfigError", 'secret "s3" not found'), "CreateContainerConfigError", "credentialsSecret"),
+        (("ImagePullBackOff", "no such image"), "ImagePullBackOff", "spec.pods.image"),
+    ],
+)
+def test_a_pod_that_waits_says_for_what_and_what_to_do(
+    waiting: tuple[str, str], reason: str, says: str, rendered: Rendered
+) -> None:
+    found = status(rendered, [CHECKED, an_attempt(1, a_pod(phase="Pending", node=None, waiting=waiting))])
+    assert found.phase == "Pending"
+    assert conditions(found)["Running"] == ("False", reason)
+    assert waiting[1] in found.conditions[-1].message
+    assert says in found.conditions[-1].message
+
+
+def test_a_job_that_makes_no_pods_says_where_to_look(rendered: Rendered) -> None:
+    found = status(rendered, [CHECKED, an_attempt(1)])
+    assert conditions(found)["Running"] == ("False", "NoPods")
+    assert "kubectl describe job job-1" in found.conditions[-1].message
+
+
+def test_a_condition_keeps_the_time_since_when_it_holds(rendered: Rendered) -> None:
+    first = status(rendered, [CHECKED, an_attempt(1, a_pod())])
+    later = NOW + timedelta(hours=1)
+    before = first.model_dump(mode="json", by_alias=True, exclude_none=True)
+    again = status(rendered, [CHECKED, an_attempt(1, a_pod())], before, now=later)
+    assert again == first
+    over = status(rendered, [CHECKED, an_attempt(1, ended(0), state="Complete")], before, now=later)
+    times = {condition.type: condition.last_transition_time for condition in over.conditions}
+    assert (times["Validated"], times["Running"], times["Complete"]) == (NOW, later, later)
+
+
+def told(before: TrainJobStatus | None, rendered: Rendered, attempts: list[Any]) -> dict[str, bool]:
+    """Reasons of the events of a change, and whether they warn."""
+    course = course_of(a_job(), rendered, attempts)
+    now = status_of(a_job(), rendered, course, port=20001, progress=None, now=NOW)
+    return {happening.reason: happening.warning for happening in happenings(before, now, course)}
+
+
+def test_each_change_is_told_once(rendered: Rendered) -> None:
+    begun = status(rendered, [])
+    checked = status(rendered, [CHECKED])
+    trains = status(rendered, [CHECKED, an_attempt(1, a_pod())])
+    assert told(begun, rendered, [CHECKED]) == {"Passed": False}
+    assert told(checked, rendered, [CHECKED, an_attempt(1, a_pod())]) == {"Training": False}
+    assert told(trains, rendered, [CHECKED, an_attempt(1, a_pod())]) == {}
+    assert told(trains, rendered, [CHECKED, an_attempt(1, ended(0), state="Complete")]) == {"Succeeded": False}
+
+
+def test_a_port_that_was_taken_and_a_failed_attempt_are_told_apart(rendered: Rendered) -> None:
+    trains = status(rendered, [CHECKED, an_attempt(1, a_pod())])
+    taken = an_attempt(1, failed_as(errors.PortFailure), state="Failed")
+    lost = an_attempt(1, failed_as(errors.CollectiveFailure), state="Failed")
+    full = an_attempt(1, failed_as(errors.DiskFailure), state="Failed")
+    assert told(trains, rendered, [CHECKED, taken]) == {"PortConflict": True}
+    assert told(trains, rendered, [CHECKED, lost]) == {"AttemptFailed": True}
+    assert told(trains, rendered, [CHECKED, full]) == {"JobFailed": True}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0s"), (59.6, "1m0s"), (61, "1m1s"), (7985, "2h13m"), (90_000, "1d1h")]
+)
+def test_times_are_written_as_kubectl_writes_them(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_kubelets_word_is_read_whatever_else_a_pod_holds() -> None:
+    pod = {
+        "metadata": {"uid": "u", "name": "n", "annotations": {"batch.kubernetes.io/job-completion-index": "3"}},
+        "spec": {"nodeName": "node-1"},
+        "status": {
+            "phase": "Failed",
+            "containerStatuses": [
+                {"state": {"terminated": {"exitCode": 13, "reason": "Error", "message": "no JSON {{ $(x)"}}}
+            ],
+        },
+    }
+    seen = pod_seen(pod)
+    assert (seen.index, seen.exit_code, seen.result, seen.reason, seen.runs) == (3, 13, None, "", False)
+    assert pod_seen({"metadata": {"uid": "u", "name": "n"}}).phase == "Pending"
