@@ -50,7 +50,7 @@ cluster: tools ## start a cluster of two real nodes and an S3 server to work wit
 	$(BIN)/python -m tests.cluster up
 
 .PHONY: cluster-down
-cluster-down: setup ## end that cluster; nothing of it stays
+cluster-down: setup ## end that cluster; nothing of it runs on
 	$(BIN)/python -m tests.cluster down
 
 .PHONY: images

@@ -18,6 +18,18 @@ from .programs import build_all, program
 FOLDER = Path(__file__).parents[2] / ".cluster"
 PID, ENVIRONMENT, LOG = FOLDER / "pid", FOLDER / "env", FOLDER / "log"
 BUCKETS = ("datasets", "results")
+CHART = FOLDER.parent / "charts" / "mmaction-operator"
+NEXT = f"""\
+Pods reach S3 at $S3_IN_PODS: that is the AWS_ENDPOINT_URL of a job's Secret. Next:
+
+    source {ENVIRONMENT}
+    kubectl get nodes
+    helm install mmaction {CHART} --namespace mmaction-system --create-namespace \\
+      --set image.repository=${{OPERATOR_IMAGE%:*}} --set image.tag=${{OPERATOR_IMAGE##*:}} \\
+      --set trainer.image.repository=${{TRAINER_IMAGE%:*}} --set trainer.image.tag=${{TRAINER_IMAGE##*:}}
+    make cluster-down
+
+{FOLDER.parent}/docs/cluster.md says how a job is applied."""
 
 
 def up() -> None:
@@ -26,6 +38,7 @@ def up() -> None:
         sys.exit(f"A cluster of this checkout runs already: source {ENVIRONMENT}, or `make cluster-down` first.")
     machine.install_packages()
     machine.check_machine()
+    print("Images of this code are built first: five minutes the first time, one after a change.", flush=True)
     FOLDER.mkdir(exist_ok=True)
     ENVIRONMENT.unlink(missing_ok=True)
     with LOG.open("wb") as log:
@@ -46,9 +59,7 @@ def up() -> None:
         sys.exit("Stopped; nothing is left.")
     print(f"\nA cluster of two nodes runs, and an S3 server that has the buckets {', '.join(BUCKETS)}.\n")
     print(ENVIRONMENT.read_text().replace("export ", "    "))
-    print(f"Next:\n\n    source {ENVIRONMENT}\n    kubectl get nodes")
-    print("    kubectl apply --server-side -f charts/mmaction-operator/files")
-    print("    make cluster-down")
+    print(NEXT)
 
 
 def follow(keeper: subprocess.Popen[bytes]) -> None:

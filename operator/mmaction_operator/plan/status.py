@@ -75,7 +75,7 @@ def phase_of(course: Course, progress: Progress | None) -> Phase:
         return "Failed"
     if course.stage == "Complete":
         return "Succeeded"
-    if course.seen is None or not any(pod.runs for pod in course.seen.pods):
+    if course.seen is None or not course.seen.pods or any(pod.waiting for pod in course.seen.pods):
         return "Pending"
     if course.stage == "Preflight":
         return "Validating"

@@ -33,7 +33,7 @@ class Buckets:
     def __init__(self, server: S3Server) -> None:
         number = next(_numbers)
         self.server = server
-        self.data, self.results = (server.bucket(f"{kind}-{number}") for kind in ("data", "results"))
+        self.data, self.results = (server.bucket(f"preflight-{kind}-{number}") for kind in ("data", "results"))
 
     def put(self, files: Mapping[str, str | bytes | Path]) -> None:
         """Put files into the data's bucket, below ``set``."""
