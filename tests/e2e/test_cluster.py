@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 from typing import Any
 
-from mmaction_operator.api.trainjob import API_VERSION
 from tests.cluster.clusters import Cluster
 from tests.cluster.product import product_layout
 from tests.cluster.s3 import client
 from tests.cluster.seed import PAUSE
 
 from .conftest import a_pod, logs, output_of, wait_for
-
-CRD = Path(__file__).parents[2] / "charts" / "mmaction-operator" / "files" / "trainjobs.mmaction.dev.yaml"
 
 MEETING = """
 import json, os, socket
@@ -195,10 +191,3 @@ def test_a_node_is_a_machine_of_its_own_as_far_as_ports_go(cluster: Cluster) -> 
     first, second = cluster.nodes
     assert first.run("hostname").strip() == "node-1"
     assert second.run("hostname").strip() == "node-2"
-
-
-def test_the_cluster_serves_trainjobs(cluster: Cluster) -> None:
-    cluster.server.kubectl("apply", "--server-side", "-f", CRD)
-    wait_for(cluster.server, "condition=Established", "crd/trainjobs.mmaction.dev")
-    served = cluster.server.request("GET", f"/apis/{API_VERSION}").body["resources"]
-    assert "trainjobs" in [resource["name"] for resource in served]
