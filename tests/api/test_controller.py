@@ -47,16 +47,13 @@ def namespace(plane: ControlPlane) -> str:
 
 
 def start_controller(server: ApiServer, log: Path) -> subprocess.Popen[bytes]:
-    """The controller as a process, reaching the API server by a kubeconfig."""
+    """The controller as a process, reaching the API server by a kubeconfig; it has begun to work."""
     words = [sys.executable, "-m", "mmaction_operator.controller.main", "--trainer-image", "trainer:v1", "--port", "0"]
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            words,
-            cwd=ROOT,
-            env={"KUBECONFIG": str(server.kubeconfig), "PATH": "/usr/bin:/bin"},
-            stdout=output,
-            stderr=output,
-        )
+    environment = {"KUBECONFIG": str(server.kubeconfig), "PATH": "/usr/bin:/bin"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    wait_until(lambda: "answering HTTP" in log.read_text())
+    return process
 
 
 @contextmanager
