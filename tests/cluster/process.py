@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Process:
     The kernel kills it (``PR_SET_PDEATHSIG``) when the thread that started it ends, so start it from one that stays.
     """
 
-    def __init__(self, name: str, command: Sequence[str | Path], folder: Path, **environment: str) -> None:
+    def __init__(self, name: str, command: Sequence[str | Path], folder: Path) -> None:
         self.name, self.command = name, [str(word) for word in command]
         self.log = folder / "log" / f"{name}.log"
         self.log.parent.mkdir(exist_ok=True)
@@ -28,7 +28,7 @@ class Process:
             self.running = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "--", *self.command],
                 cwd=folder,
-                env={**os.environ, **environment, MARK: str(folder)},
+                env={**os.environ, MARK: str(folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -74,11 +74,9 @@ class Process:
 
 
 @contextmanager
-def running(
-    name: str, command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[Process]:
+def running(name: str, command: Sequence[str | Path], folder: Path) -> Iterator[Process]:
     """A process for as long as the body runs; then it is killed, as what it holds goes with its slot."""
-    process = Process(name, command, folder, **(environment or {}))
+    process = Process(name, command, folder)
     try:
         yield process
     finally:

@@ -12,10 +12,10 @@ from mmaction_operator.api.trainjob import API_VERSION, KIND
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract import pod as environment
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.run import JobIdentity, Rendezvous
+from mmaction_trainer.contract.run import Rendezvous
 
 from . import names
-from .run import run_of
+from .run import identity_of, run_of
 from .settings import Settings
 
 Object = dict[str, Any]
@@ -59,10 +59,8 @@ def metadata(job: TrainJob, name: str, attempt: int) -> Object:
 def config_map(job: TrainJob, rendered: Rendered, attempt: int, port: int) -> Object:
     """``config.py`` and ``run.json`` of an attempt."""
     name = names.attempt_name(job.metadata.name, attempt)
-    identity = JobIdentity(
-        namespace=job.metadata.namespace, name=job.metadata.name, uid=job.metadata.uid or "", attempt=attempt
-    )
-    told = run_of(job, rendered, identity, Rendezvous(host=rendezvous_host(job, attempt), port=port))
+    meeting = Rendezvous(host=rendezvous_host(job, attempt), port=port)
+    told = run_of(job, rendered, identity_of(job, attempt), meeting)
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -188,7 +186,7 @@ def container(job: TrainJob, attempt: int, port: int, settings: Settings) -> Obj
 def variables(settings: Settings) -> dict[str, str]:
     """The launcher's environment beside the user's secret."""
     found = {
-        "TRAINJOB_CACHE": CACHE,
+        environment.CACHE: CACHE,
         environment.TERMINATION_LOG: "/dev/termination-log",
     }
     if settings.progress_url:

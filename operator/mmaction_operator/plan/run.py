@@ -30,6 +30,12 @@ def run_of(job: TrainJob, rendered: Rendered, identity: JobIdentity, rendezvous:
     )
 
 
+def identity_of(job: TrainJob, attempt: int = 1) -> JobIdentity:
+    """Which job and attempt this is; the job is one that a cluster has, with a uid."""
+    metadata = job.metadata
+    return JobIdentity(namespace=metadata.namespace, name=metadata.name, uid=metadata.uid or "", attempt=attempt)
+
+
 def results_uri(root: str, identity: JobIdentity) -> str:
     """Where a job's results go: a place that no other job ever has."""
     return f"{root.rstrip('/')}/{identity.namespace}/{identity.name}/{identity.uid}"

@@ -20,11 +20,10 @@ from mmaction_operator.render import Rendered
 from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.progress import Progress
 from mmaction_trainer.contract.result import Result, Score
-from mmaction_trainer.contract.run import JobIdentity
 
 from .course import PREFLIGHTED, Course
 from .observed import AttemptSeen, PodSeen
-from .run import results_uri
+from .run import identity_of, results_uri
 
 VALIDATED, RUNNING, COMPLETE, FAILED = "Validated", "Running", "Complete", "Failed"
 LONGEST_MESSAGE = 4000
@@ -221,9 +220,8 @@ def duration(seconds: float) -> str:
 
 def results_of(job: TrainJob, result: Result | None) -> ResultsStatus:
     """What the job left in storage."""
-    identity = JobIdentity(namespace=job.metadata.namespace, name=job.metadata.name, uid=job.metadata.uid or "")
     if result is None:
-        return ResultsStatus(uri=results_uri(job.spec.storage.uri, identity))
+        return ResultsStatus(uri=results_uri(job.spec.storage.uri, identity_of(job)))
     return ResultsStatus(
         uri=result.results_uri,
         manifest_sha256=result.manifest_sha256,
