@@ -13,6 +13,9 @@ from pathlib import Path
 MARK = "MMACTION_TESTS_SLOT"
 """Environment variable of every process started here: the folder of its slot, by which leftovers are known."""
 
+ENDS_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL", "--", "sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"')
+"""What starts a command, after the id of its parent: a parent that died before the kernel was told is noticed too."""
+
 
 class Process:
     """One server: a process with a log file.
@@ -26,7 +29,7 @@ class Process:
         self.log.parent.mkdir(exist_ok=True)
         with self.log.open("ab") as output:
             self.running = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *self.command],
+                [*ENDS_WITH_ITS_PARENT, str(os.getpid()), *self.command],
                 cwd=folder,
                 env={**os.environ, MARK: str(folder)},
                 stdin=subprocess.DEVNULL,

@@ -18,7 +18,8 @@ from tests.cluster.process import Process
 from tests.cluster.slot import hold_slot
 with hold_slot() as slot:
     (slot.folder / "something").write_text("left")
-    child = Process("sleeper", ["sh", "-c", "sleep 1000 & wait"], slot.folder)
+    child = Process("sleeper", ["sh", "-c", "echo up; sleep 1000 & wait"], slot.folder)
+    child.wait_until(lambda: "up" in child.last_words())
     print(slot.number, flush=True)
     sys.stdin.read()
 """
@@ -78,6 +79,20 @@ def test_a_process_dies_with_its_parent_without_anybody_looking() -> None:
     deadline = time.monotonic() + 10
     while any(is_alive(pid) for pid in children):
         assert time.monotonic() < deadline, "the child lives on"
+        time.sleep(0.02)
+
+
+def test_a_holder_that_dies_before_its_process_knows_of_it_leaves_none(tmp_path: Path) -> None:
+    hasty = (
+        "import os, pathlib, sys; from tests.cluster.process import Process;"
+        "Process('sleeper', ['sleep', '1000'], pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    )
+    root = Path(__file__).parents[3]
+    for _ in range(10):
+        subprocess.run([sys.executable, "-c", hasty, str(tmp_path)], cwd=root, check=False)
+    deadline = time.monotonic() + 10
+    while marked(tmp_path):
+        assert time.monotonic() < deadline, "a process lives on"
         time.sleep(0.02)
 
 
