@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from mmaction_operator.api import parse
 from tests.cluster.api_server import ApiServer
 from tests.trainjob_cases import changed, rule_name, rules
 
 from .conftest import NAMES, Create, jobs
-
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.yaml"))
 
 STATUS: dict[str, Any] = {
     "observedGeneration": 1,
@@ -73,14 +69,6 @@ def test_it_is_established_and_its_schema_structural(server: ApiServer, definiti
     conditions = {condition["type"]: condition["status"] for condition in stored["status"]["conditions"]}
     assert (conditions["NamesAccepted"], conditions["Established"]) == ("True", "True")
     assert conditions.get("NonStructuralSchema", "False") == "False"
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_is_stored_whole(example: Path, create: Create) -> None:
-    manifest = yaml.safe_load(example.read_text(encoding="utf-8"))
-    created = create(deepcopy(manifest))
-    assert created.status == 201, created.body
-    assert contains(created.body["spec"], manifest["spec"])
 
 
 def test_what_the_models_accept_is_stored_whole_with_their_defaults(
@@ -171,10 +159,3 @@ def defaulted(manifest: dict[str, Any]) -> dict[str, Any]:
     """The spec with the models' defaults, without overrides."""
     spec = parse(manifest).spec
     return spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"overrides"})
-
-
-def contains(stored: Any, given: Any) -> bool:
-    """Whether everything that was given is there."""
-    if isinstance(given, dict):
-        return isinstance(stored, dict) and all(contains(stored.get(key), value) for key, value in given.items())
-    return bool(stored == given)
