@@ -22,6 +22,8 @@ from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import Rendezvous, Run
 from mmaction_trainer.launch.stopping import Stopped, StopRequest
 
+from tests.run_folders import free_port
+
 from .conftest import Pod, config_map
 
 Wait = Callable[[Callable[[], bool]], None]
@@ -50,6 +52,25 @@ class TestWhatIsMounted:
         assert (result.outcome, result.port, result.node_rank) == ("Succeeded", run.rendezvous.port, 0)
         progress = Progress.read(below / layout.PROGRESS)
         assert (progress.stage, progress.message) == ("Done", "Succeeded")
+
+    def test_the_command_line_says_which_attempt_this_is_and_where_it_meets(self, a_pod: Pod) -> None:
+        run = a_pod.told(nodes=2)
+        mounted = config_map(a_pod.root / "mounted", run)
+        port = free_port()
+        told = ("--attempt=3", f"--rendezvous=localhost:{port}")
+        code, output, result = a_pod.run("--from", mounted, *told, a_pod.run_dir, "--node-rank=1", "--meet-within=0.1")
+        assert code == CollectiveFailure.exit_code, output
+        assert result.port == port
+        assert f"no launcher answers at localhost:{port}" in output
+        written = Run.read(a_pod.run_dir / layout.RUN)
+        assert (written.job.rendezvous_id, written.rendezvous.port) == (f"{run.job.uid}-3", port)
+        assert Run.read(mounted / layout.RUN) == run
+
+    @pytest.mark.parametrize("place", ["host", ":20000", "host:", "host:http", "host:0", "host:65536"])
+    def test_a_rendezvous_that_is_none_is_refused(self, a_pod: Pod, place: str) -> None:
+        code, output, _ = a_pod.run(f"--rendezvous={place}", a_pod.run_dir)
+        assert code == 2
+        assert f'argument --rendezvous: found "{place}"; accepted: HOST:PORT' in output
 
 
 class TestHoweverItEnds:

@@ -168,6 +168,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         node_rank = options.node_rank
         if options.source:
             bring(options.source, options.run_dir)
+        be_told(options)
         code = Attempt(options, stop).main()
     except SystemExit:  # --help
         raise
@@ -198,3 +199,13 @@ def bring(source: Path, run_dir: Path) -> None:
                 do="It is what --from names; whoever starts the run writes both there.",
             ) from None
         replace_file(run_dir / name, content)
+
+
+def be_told(options: Options) -> None:
+    """Write into the run directory's run.json what the command line says of this attempt."""
+    told = Run.read(options.run_dir / layout.RUN)
+    job, rendezvous = told.job, options.rendezvous or told.rendezvous
+    if options.attempt is not None:
+        job = job.model_copy(update={"attempt": options.attempt})
+    if (job, rendezvous) != (told.job, told.rendezvous):
+        told.model_copy(update={"job": job, "rendezvous": rendezvous}).write(options.run_dir / layout.RUN)

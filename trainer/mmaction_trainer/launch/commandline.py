@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from mmaction_trainer.contract import pod
 from mmaction_trainer.contract.errors import Failure
+from mmaction_trainer.contract.run import Rendezvous
 
 
 class CommandLineFailure(Failure):
@@ -34,6 +35,8 @@ class Options:
     Args:
         run_dir: holds config.py and run.json; everything else is written there.
         source: folder that these two are copied from first; None where they are in place.
+        attempt: which attempt this is; None where run.json says it.
+        rendezvous: where its ranks meet; None where run.json says it.
         preflight: check only what can be checked without GPUs.
         node_rank: which node this is, from 0.
         cache: folder of videos and checkpoints, shared by all runs on this machine.
@@ -43,6 +46,8 @@ class Options:
 
     run_dir: Path
     source: Path | None
+    attempt: int | None
+    rendezvous: Rendezvous | None
     preflight: bool
     node_rank: int
     cache: Path
@@ -59,12 +64,26 @@ def options_of(argv: Sequence[str] | None) -> Options:
     parser = Parser(prog="mmaction-trainer", description="One attempt of a job on one node.")
     parser.add_argument("run_dir", type=Path, help="folder with config.py and run.json")
     parser.add_argument("--from", dest="source", type=Path, help="folder that these two are copied from first")
+    parser.add_argument("--attempt", type=int, help="which attempt this is, where run.json is every attempt's")
+    parser.add_argument("--rendezvous", type=rendezvous, metavar="HOST:PORT", help="where its ranks meet, likewise")
     parser.add_argument("--preflight", action="store_true", help="check storage, data and checkpoint, and end")
     parser.add_argument("--node-rank", type=int, default=os.environ.get(pod.NODE_RANK, "0"), help="from 0")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="videos and checkpoints of this machine")
     parser.add_argument("--grace", type=float, default=60.0, help="seconds that ranks have to stop by themselves")
     parser.add_argument("--meet-within", type=float, default=900.0, help="seconds to wait for the other nodes")
     return Options(**vars(parser.parse_args(argv)))
+
+
+def rendezvous(text: str) -> Rendezvous:
+    """HOST:PORT.
+
+    Raises:
+        ArgumentTypeError: it is something else.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f'found "{text}"; accepted: HOST:PORT, such as job-0.job.team.svc:20000')
+    return Rendezvous(host=host, port=int(port))
 
 
 def default_cache() -> Path:
