@@ -21,7 +21,6 @@ from mmaction_trainer.contract.progress import Progress
 from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import Rendezvous, Run
 from mmaction_trainer.launch.stopping import Stopped, StopRequest
-
 from tests.run_folders import free_port
 
 from .conftest import Pod, config_map
