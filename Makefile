@@ -16,7 +16,7 @@ endif
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 .PHONY: setup
 setup: $(VENV)/ready ## install everything, from the lock, into .venv
@@ -53,6 +53,10 @@ cluster: tools ## start a cluster of two real nodes and an S3 server to work wit
 cluster-down: setup ## end that cluster; nothing of it runs on
 	$(BIN)/python -m tests.cluster down
 
+.PHONY: bench-control-plane
+bench-control-plane: tools ## measure how fast 1,000 TrainJobs become running pods, beside plain Jobs
+	$(BIN)/python -m bench.control_plane
+
 .PHONY: images
 images: setup ## build the operator's and the trainer's image, with docker, podman or buildah
 	$(BIN)/python scripts/images.py
@@ -61,7 +65,7 @@ images: setup ## build the operator's and the trainer's image, with docker, podm
 check: setup ## style, types, import rules, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy operator trainer tests/cluster scripts/images.py scripts/base_image.py
+	$(BIN)/mypy operator trainer bench tests/cluster scripts/images.py scripts/base_image.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/crd.py --check
 

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from mmaction_operator.plan import names
 from tests.cluster.api_server import ApiServer
-from tests.cluster.control_plane import POD_COMPLETE, ControlPlane, start_control_plane
+from tests.cluster.control_plane import ControlPlane, pods_complete, start_control_plane
 from tests.trainjob_cases import changed
 
 from .conftest import CRD, jobs
@@ -30,7 +31,8 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module")
 def plane() -> Iterator[ControlPlane]:
     """A control plane that serves TrainJobs, whose pods succeed as soon as they run."""
-    with start_control_plane(POD_COMPLETE) as plane:
+    ours = {names.MANAGED_BY: names.MANAGER}
+    with pods_complete(ours) as ending, start_control_plane(ending) as plane:
         plane.server.kubectl("apply", "--server-side", "-f", CRD)
         plane.server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
         plane.add_fake_nodes(4)
@@ -101,8 +103,10 @@ def test_a_job_is_checked_then_trained_then_over(plane: ControlPlane, namespace:
     with a_controller(plane.server, tmp_path / "log"):
         apply(plane.server, namespace, "one")
         wait_until(lambda: all_in(plane.server, namespace, "Succeeded"))
-    names = {item["metadata"]["name"] for item in held(plane.server, "jobs", namespace)}
-    assert names == {"one-preflight", "one-1"}
+    made = {kind: [item["metadata"]["name"] for item in held(plane.server, kind, namespace)] for kind in KINDS}
+    assert made["jobs"] == ["one-1"]
+    assert len(made["configmaps"]) == 1
+    assert "one-preflight" in made["pods"]
     status = statuses(plane.server, namespace)["one"]
     assert {c["type"]: c["status"] for c in status["conditions"]} == {
         "Validated": "True",
@@ -137,6 +141,66 @@ def test_removing_the_objects_of_a_job_that_is_over_does_not_run_it_again(
     assert all_in(plane.server, namespace, "Succeeded")
 
 
+def condition_of(server: ApiServer, namespace: str, name: str, kind: str) -> tuple[str, str]:
+    """Reason and message of a condition."""
+    conditions = statuses(server, namespace)[name].get("conditions", ())
+    return next(((c["reason"], c["message"]) for c in conditions if c["type"] == kind), ("", ""))
+
+
+def touch(server: ApiServer, namespace: str, name: str) -> None:
+    """Have the controller look again now."""
+    server.kubectl("annotate", "trainjob", name, f"--namespace={namespace}", f"touched={next(_numbers)}", "--overwrite")
+
+
+def test_what_the_api_server_does_not_take_is_told_and_tried_again(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": namespace}}
+    plane.server.apply(quota | {"spec": {"hard": {"pods": "0"}}})
+    wait_until(lambda: "used" in plane.server.kubectl("get", "quota", "none", f"--namespace={namespace}", "-o", "yaml"))
+    with a_controller(plane.server, tmp_path / "log"):
+        apply(plane.server, namespace, "one")
+        wait_until(lambda: condition_of(plane.server, namespace, "one", "Preflighted")[0] == "FailedCreate")
+        assert "exceeded quota: none" in condition_of(plane.server, namespace, "one", "Preflighted")[1]
+        assert "FailedCreate" in plane.server.kubectl("get", "events", f"--namespace={namespace}")
+        plane.server.kubectl("delete", "quota", "none", f"--namespace={namespace}")
+        touch(plane.server, namespace, "one")
+        wait_until(lambda: all_in(plane.server, namespace, "Succeeded"))
+
+
+def test_a_name_that_something_else_has_is_told_and_left_alone(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "one-1", "namespace": namespace}}
+    containers = [{"name": "mine", "image": "mine:v1"}]
+    template = {"spec": {"restartPolicy": "Never", "containers": containers}}
+    plane.server.apply(job | {"spec": {"template": template}})
+    with a_controller(plane.server, tmp_path / "log"):
+        apply(plane.server, namespace, "one", preflight=False)
+        wait_until(lambda: condition_of(plane.server, namespace, "one", "Running")[0] == "FailedCreate")
+        assert '"one-1" already exists' in condition_of(plane.server, namespace, "one", "Running")[1]
+        theirs = plane.server.request("GET", f"/apis/batch/v1/namespaces/{namespace}/jobs/one-1").body
+        assert theirs["spec"]["template"]["spec"]["containers"][0]["image"] == "mine:v1"
+        assert "ownerReferences" not in theirs["metadata"]
+        plane.server.kubectl("delete", "job", "one-1", f"--namespace={namespace}")
+        touch(plane.server, namespace, "one")
+        wait_until(lambda: all_in(plane.server, namespace, "Succeeded"))
+
+
+def test_a_preflight_that_its_node_lost_is_made_again(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    nowhere = {"nodeSelector": {"kubernetes.io/hostname": "no-such-node"}}
+    path = f"/api/v1/namespaces/{namespace}/pods/one-preflight"
+    with a_controller(plane.server, tmp_path / "log"):
+        apply(plane.server, namespace, "one", pods=nowhere)
+        wait_until(lambda: plane.server.request("GET", path).status == 200)
+        first = plane.server.request("GET", path).body["metadata"]["uid"]
+        evicted = '{"status": {"phase": "Failed", "reason": "Evicted"}}'
+        pod = ("pod", "one-preflight", f"--namespace={namespace}")
+        plane.server.kubectl("patch", *pod, "--subresource=status", "-p", evicted)
+        wait_until(lambda: plane.server.request("GET", path).body["metadata"].get("uid") not in (None, first))
+        wait_until(lambda: all_in(plane.server, namespace, "Pending"))
+
+
 def test_a_controller_that_is_killed_at_twenty_moments_loses_and_doubles_nothing(
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
@@ -158,8 +222,10 @@ def test_a_controller_that_is_killed_at_twenty_moments_loses_and_doubles_nothing
     final = statuses(server, namespace)
     assert len(final) == count
     assert {status["attempt"] for status in final.values()} == {1}
-    made = Counter(item["metadata"]["labels"]["mmaction.dev/trainjob"] for item in held(server, "jobs", namespace))
-    assert set(made.values()) == {2}, "a preflight and one attempt each"
+    for kind, each in {"jobs": 1, "configmaps": 1, "pods": None}.items():
+        made = Counter(item["metadata"]["labels"]["mmaction.dev/trainjob"] for item in held(server, kind, namespace))
+        assert len(made) == count
+        assert each is None or set(made.values()) == {each}, kind
     assert all(len(seen) == 1 for seen in ports.values() if seen), "an attempt keeps its port"
     leased = [status["port"] for status in final.values()]
     running_at_once = [port for port, times in Counter(leased).items() if times > 1]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from .api_server import ALONE, ApiServer, serve
 from .process import Process, running
@@ -18,7 +21,7 @@ STAGES = ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat
 POD_STAGES = ("pod/fast/pod-ready", "pod/fast/pod-delete")
 """What KWOK does to nodes and pods, from its own repository. Pods run until something ends them."""
 POD_COMPLETE = "pod/fast/pod-complete"
-"""Ends the pods of Jobs, with success, as soon as they run."""
+"""Ends the pods of Jobs, with success, as soon as they run; see ``pods_complete``."""
 
 
 class ControlPlane:
@@ -54,7 +57,7 @@ def start_control_plane(*stages: str) -> Iterator[ControlPlane]:
     """A control plane with KWOK and no real node; no root.
 
     Args:
-        stages: more that KWOK does to pods, such as ``POD_COMPLETE``.
+        stages: more that KWOK does to pods, such as ``pods_complete``.
     """
     with (
         hold_slot() as slot,
@@ -63,6 +66,25 @@ def start_control_plane(*stages: str) -> Iterator[ControlPlane]:
         running("kwok", kwok(server, (*STAGES, *POD_STAGES, *stages)), slot.folder),
     ):
         yield ControlPlane(server)
+
+
+@contextmanager
+def pods_complete(labels: dict[str, str]) -> Iterator[str]:
+    """A stage that ends the pods with these labels, with success, as soon as they run: KWOK's own for pods of Jobs."""
+    stage = yaml.safe_load((stages_of_kwok() / f"{POD_COMPLETE}.yaml").read_text())
+    selector = stage["spec"]["selector"]
+    selector["matchLabels"] = labels
+    selector["matchExpressions"] = [
+        rule for rule in selector["matchExpressions"] if "ownerReferences" not in rule["key"]
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "pods-complete.yaml").write_text(yaml.safe_dump(stage))
+        yield f"{folder}/pods-complete"
+
+
+def stages_of_kwok() -> Path:
+    """The folder of KWOK's stages."""
+    return source_of("sigs.k8s.io/kwok") / "kustomize" / "stage"
 
 
 @contextmanager
@@ -112,7 +134,7 @@ def kwok(server: ApiServer, stages: Sequence[str]) -> list[str | Path]:
     """KWOK's command line: it plays the nodes that carry its annotation, and no other."""
     user = server.authority.issue("kwok", user="kwok", group="system:masters")
     config = server.kubeconfig_for("kwok", user)
-    source = source_of("sigs.k8s.io/kwok") / "kustomize" / "stage"
+    source = stages_of_kwok()
     return [
         program("kwok"),
         f"--kubeconfig={config}",

@@ -42,6 +42,8 @@ from .web import Posts, Web, server
 log = logging.getLogger(__name__)
 
 NAME = "mmaction-operator"
+GATHER = 0.2
+"""Seconds in which changes of a job's pods are gathered: a pod that starts changes four times in less than that."""
 SILENCE = 900.0
 """Seconds without a byte from the API server on a watch after which the process is to be started again."""
 
@@ -98,11 +100,12 @@ class Application:
             board=self.board,
             events=EventRecorder(hasty(self.client), component=NAME, instance=options.identity),
             settings=options.settings,
+            observe=self.metrics.written,
         )
         self.controller = Controller(self.reconcile, workers=options.workers, observe=self.metrics.reconciled)
         self.controller.watch(self.trainjobs)
-        self.controller.watch(self.jobs, controller_in(TRAINJOBS))
-        self.controller.watch(self.pods, trainjob_of)
+        self.controller.watch(self.jobs, controller_in(TRAINJOBS), gather=GATHER)
+        self.controller.watch(self.pods, trainjob_of, gather=GATHER)
         self.metrics.registry.register(State(self.controller, self.trainjobs, self.registry))
         self._restoring, self._restored = threading.Lock(), False
 

@@ -10,10 +10,17 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.kube import Controller, Exchange, Informer, Reconciled
+from mmaction_operator.plan import is_over
+from mmaction_operator.plan.status import RUNNING
 from mmaction_operator.ports import PortRegistry
 
+from .reconciler import Written
+
 PREFIX = "mmaction_operator"
+START_SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+"""Buckets: images are pulled in seconds or minutes, and nodes are waited for for hours."""
 
 
 class Metrics:
@@ -25,14 +32,27 @@ class Metrics:
         self.reconciles = counter("reconciles", "Reconciles that ended.", ["outcome"])
         self.requests = counter("api_requests", "Requests to the API server.", ["verb", "resource", "code"])
         self.progress = counter("progress_posts", "What trainers posted.", ["status"])
-        self.seconds = Histogram(
-            "reconcile_seconds", "How long a reconcile takes.", namespace=PREFIX, registry=self.registry
+        self.failures = counter("failures", "Attempts and preflights that failed, by class of failure.", ["failure"])
+        histogram = partial(Histogram, namespace=PREFIX, registry=self.registry)
+        self.seconds = histogram("reconcile_seconds", "How long a reconcile takes.")
+        self.start_seconds = histogram(
+            "start_seconds",
+            "From a TrainJob's creation until all pods of its first attempt run.",
+            buckets=START_SECONDS,
         )
 
     def reconciled(self, event: Reconciled) -> None:
         """Count a reconcile."""
         self.reconciles.labels("error" if event.error else "success").inc()
         self.seconds.observe(event.seconds)
+
+    def written(self, event: Written) -> None:
+        """Count what a status says that the one before did not."""
+        before, status, failure = event.before, event.status, event.course.failure
+        if failure and (is_over(status) or status.attempt != before.attempt):
+            self.failures.labels(failure.name).inc()
+        if status.attempt == 1 and all_run(status) and not all_run(before):
+            self.start_seconds.observe((event.at - event.created).total_seconds())
 
     def exchanged(self, exchange: Exchange) -> None:
         """Count a request."""
@@ -57,6 +77,11 @@ class State(Collector):
         for phase, count in sorted(tally.items()):
             phases.add_metric([phase], count)
         yield phases
+
+
+def all_run(status: TrainJobStatus) -> bool:
+    """Whether a status says that all pods run."""
+    return any((condition.type, condition.status) == (RUNNING, "True") for condition in status.conditions)
 
 
 BY_PHASE = "phase"

@@ -5,14 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from mmaction_operator.api import TrainJob, parse
 from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.api.trainjob import API_VERSION, KIND
-from mmaction_operator.kube import Client, EventRecorder, Key, Object, Store
+from mmaction_operator.kube import (
+    AlreadyExists,
+    Client,
+    EventRecorder,
+    Forbidden,
+    Invalid,
+    Key,
+    Object,
+    Store,
+)
 from mmaction_operator.plan import (
     Course,
     Settings,
@@ -20,6 +30,7 @@ from mmaction_operator.plan import (
     course_of,
     happenings,
     is_finished,
+    is_over,
     objects_of,
     status_of,
 )
@@ -28,14 +39,35 @@ from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract.errors import ConfigFailure, PortFailure
 
 from .board import ProgressBoard
-from .resources import BY_KIND, BY_TRAINJOB, TRAINJOBS
+from .resources import BY_KIND, BY_TRAINJOB, CONFIG_MAPS, PODS, TRAINJOBS
 
 SECONDS_BETWEEN_PROGRESS = 5.0
 """Between two writes of a status in which nothing but the progress changed."""
-SECONDS_WITHOUT_PORT = 30.0
-"""Until a job for which no port is left looks again."""
+SECONDS_BETWEEN_STATUSES = 1.0
+"""Between two writes of a status, and before the first, unless it records a lease or the end."""
+SECONDS_REFUSED = 30.0
+"""Until a job for which no port is left, or whose objects the API server does not take, is looked at again."""
 REMEMBERED = 4096
 """Configs kept rendered."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A status that was written, for metrics.
+
+    Attributes:
+        created: when the job was.
+        before: the status before it; empty where there was none.
+        status: what it is now.
+        course: where the job is.
+        at: when it was written.
+    """
+
+    created: datetime
+    before: TrainJobStatus
+    status: TrainJobStatus
+    course: Course
+    at: datetime
 
 
 class Reconciler:
@@ -48,6 +80,7 @@ class Reconciler:
         board: what trainers say.
         events: tells users.
         settings: what the installation decides.
+        observe: told of each status that was written. Default: nobody.
         now: the time of day.
         clock: seconds that only grow.
     """
@@ -63,15 +96,18 @@ class Reconciler:
         board: ProgressBoard,
         events: EventRecorder,
         settings: Settings,
+        observe: Callable[[Written], None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.client, self.trainjobs, self.jobs, self.pods = client, trainjobs, jobs, pods
         self.registry, self.board, self.events, self.settings = registry, board, events, settings
-        self.now, self.clock = now, clock
+        self.observe, self.now, self.clock = observe, now, clock
         self._rendered = Remembered(REMEMBERED)
         self._uids: dict[Key, str] = {}
         self._written: dict[str, float] = {}
+        self._refused: dict[str, str] = {}
+        self._told: set[str] = set()
 
     def __call__(self, key: Key) -> float | None:
         """Reconcile one job; seconds until it wants to be looked at again, or None."""
@@ -98,18 +134,49 @@ class Reconciler:
             port = self.port_of(job, course)
         except PortFailure as failure:
             self.events.record(stored, reason="NoPortLeft", message=str(failure), warning=True)
-            return SECONDS_WITHOUT_PORT
+            return SECONDS_REFUSED
         progress = self.board.get(uid, course.attempt)
-        status = status_of(job, rendered, course, port=port, progress=progress, now=now)
-        wait = self.write_status(stored, job.status, status)
-        for happening in happenings(job.status, status, course):
-            self.events.record(stored, reason=happening.reason, message=happening.message, warning=happening.warning)
+        refused = self._refused.get(uid, "")
+        status = status_of(job, rendered, course, port=port, progress=progress, now=now, refused=refused)
+        wait = self.seconds_until_due(uid, job.status, status)
+        if wait == 0:
+            self.write_status(stored, status)
+            created = datetime.fromisoformat(stored["metadata"]["creationTimestamp"])
+            self.observe(Written(created, job.status or TrainJobStatus(), status, course, now))
+            for told in happenings(job.status, status, course):
+                self.events.record(stored, reason=told.reason, message=told.message, warning=told.warning)
         if course.begin and course.begin > now:
             return (course.begin - now).total_seconds()
-        if course.seen is None and not isinstance(rendered, ConfigFailure):
-            for item in objects_of(job, rendered, course.attempt, port or 0, self.settings):
-                self.client.apply(BY_KIND[item["kind"]], item)
+        if course.lost:
+            (pod,) = course.lost.pods
+            self.client.delete(PODS, Key(job.metadata.namespace, pod.name), uid=pod.uid)
+        elif course.seen is None and not isinstance(rendered, ConfigFailure):
+            try:
+                self.make(uid, objects_of(job, rendered, course.attempt, port or 0, self.settings))
+            except (Forbidden, Invalid, AlreadyExists) as error:
+                self._refused[uid] = str(error)
+                return (wait or SECONDS_REFUSED) if refused == str(error) else 0.0
+            self._refused.pop(uid, None)
         return wait
+
+    def make(self, uid: str, items: Iterable[Object]) -> None:
+        """Make what is not there yet.
+
+        Raises:
+            AlreadyExists: something has the name of one of them, and is not the job's.
+            Forbidden, Invalid: the API server does not take one of them; says why.
+        """
+        for item in items:
+            resource = BY_KIND[item["kind"]]
+            if resource is CONFIG_MAPS and uid in self._told:
+                continue
+            try:
+                self.client.create(resource, item)
+            except AlreadyExists:
+                # A ConfigMap's name is the job's alone, and no rule lets this program read those of others.
+                if resource is not CONFIG_MAPS and not belongs_to(self.client.get(resource, Key.of(item)), uid):
+                    raise
+        self._told.add(uid)
 
     def render(self, job: TrainJob) -> Rendered | ConfigFailure:
         """A job's config, or why it has none. A spec cannot change, so once is enough."""
@@ -134,18 +201,26 @@ class Reconciler:
             return course.seen.port
         return self.registry.lease(lease_of(job, course.attempt), avoid=course.avoid)
 
-    def write_status(self, stored: Object, before: TrainJobStatus | None, status: TrainJobStatus) -> float | None:
-        """Write a status that says something new; seconds to wait where that is progress alone, and too soon."""
-        if before is not None and status == before:
+    def seconds_until_due(self, uid: str, before: TrainJobStatus | None, status: TrainJobStatus) -> float | None:
+        """When a status is to be written: 0 for now, None for not at all, as it says nothing new.
+
+        A job that starts changes many times a second. What is not needed at once waits, for the next change to be
+        written with it.
+        """
+        if status == before:
             return None
-        uid = stored["metadata"]["uid"]
-        if before and status.model_copy(update={"progress": before.progress}) == before:
-            wait = self._written.get(uid, 0.0) + SECONDS_BETWEEN_PROGRESS - self.clock()
-            if wait > 0:
-                return wait
+        before = before or TrainJobStatus()
+        leased = (status.attempt, status.port) != (before.attempt, before.port)
+        if leased or is_over(status):
+            return 0
+        only_progress = status.model_copy(update={"progress": before.progress}) == before
+        pause = SECONDS_BETWEEN_PROGRESS if only_progress else SECONDS_BETWEEN_STATUSES
+        return max(0, self._written.setdefault(uid, self.clock()) + pause - self.clock())
+
+    def write_status(self, stored: Object, status: TrainJobStatus) -> None:
+        """Write a status."""
         self.client.apply_status(TRAINJOBS, manifest(stored, status))
-        self._written[uid] = self.clock()
-        return None
+        self._written[stored["metadata"]["uid"]] = self.clock()
 
     def restore_leases(self) -> None:
         """Take back the leases of every job that is not over, before any is given out."""
@@ -160,6 +235,8 @@ class Reconciler:
         self.board.forget(uid)
         self._rendered.forget(uid)
         self._written.pop(uid, None)
+        self._refused.pop(uid, None)
+        self._told.discard(uid)
 
 
 class Remembered:
@@ -192,6 +269,12 @@ class Remembered:
 def read(stored: Object) -> TrainJob:
     """A TrainJob as the API server has it."""
     return parse({key: stored[key] for key in ("apiVersion", "kind", "metadata", "spec", "status") if key in stored})
+
+
+def belongs_to(item: Object, uid: str) -> bool:
+    """Whether a job controls an object."""
+    owners = item["metadata"].get("ownerReferences", ())
+    return any(owner["uid"] == uid and owner.get("controller") for owner in owners)
 
 
 def lease_of(job: TrainJob, attempt: int) -> ClusterLease:

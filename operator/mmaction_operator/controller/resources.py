@@ -15,7 +15,7 @@ CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SERVICES = Resource("", "v1", "services", "Service")
 TOKEN_REVIEWS = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 
-BY_KIND = {resource.kind: resource for resource in (JOBS, CONFIG_MAPS, SERVICES)}
+BY_KIND = {resource.kind: resource for resource in (JOBS, PODS, CONFIG_MAPS, SERVICES)}
 
 BY_TRAINJOB, BY_UID = "uid of the TrainJob", "uid"
 """Indexes of pods."""

@@ -94,16 +94,18 @@ class Controller:
         self._elector: Elector | None = None
         self.crew = Crew()
 
-    def watch(self, informer: Informer, keys: Keys = itself) -> None:
+    def watch(self, informer: Informer, keys: Keys = itself, *, gather: float = 0.0) -> None:
         """Reconcile whom a change of these objects concerns, before and after it. To be said before ``run``.
 
         Args:
             keys: whom that is. Default: the object that changed.
+            gather: seconds to wait for further changes first, as pods change several times in a row while they
+                start. Default 0.
         """
 
         def changed(old: Object | None, new: Object | None) -> None:
             for key in {key for item in (old, new) if item for key in keys(item)}:
-                self.queue.add(key)
+                self.queue.add_after(key, gather) if gather else self.queue.add(key)
 
         informer.on_change(changed)
         if informer not in self._informers:

@@ -6,7 +6,7 @@ user is told. ``failures`` holds the classes of failure and whether another atte
 """
 
 from . import names
-from .course import Course, course_of, is_finished
+from .course import Course, course_of, is_finished, is_over
 from .objects import objects_of
 from .observed import AttemptSeen, PodSeen, attempts_of
 from .run import run_of
@@ -24,6 +24,7 @@ __all__ = [
     "course_of",
     "happenings",
     "is_finished",
+    "is_over",
     "names",
     "objects_of",
     "run_of",

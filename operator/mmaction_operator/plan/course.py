@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from mmaction_operator.api import TrainJob
+from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.result import Result
@@ -46,6 +47,7 @@ class Course:
         failure: why the job failed, or why the attempt before this one did.
         begin: when the attempt may be made; None for at once.
         result: what the job left, once it is complete.
+        lost: a preflight that Kubernetes took away: its pod is to be removed, and made again.
         avoid: ports that attempts of this job have met trouble on.
     """
 
@@ -55,6 +57,7 @@ class Course:
     failure: FailureSeen | None = None
     begin: datetime | None = None
     result: Result | None = None
+    lost: AttemptSeen | None = None
     avoid: frozenset[int] = frozenset()
 
 
@@ -74,14 +77,21 @@ def course_of(job: TrainJob, rendered: Rendered | ConfigFailure, attempts: Seque
         if not preflight or preflight[0].state == "Active":
             return Course("Preflight", seen=preflight[0] if preflight else None)
         if preflight[0].state == "Failed":
-            return Course("Failed", seen=preflight[0], failure=failure_of(preflight[0]))
+            failure = failure_of(preflight[0])
+            if failure.retry == "free":
+                return Course("Preflight", failure=failure, lost=preflight[0])
+            return Course("Failed", seen=preflight[0], failure=failure)
     return course_of_training(job, training)
 
 
 def is_finished(job: TrainJob) -> bool:
     """Whether a job is over: nothing that happens afterwards, to its objects say, makes it run again."""
-    conditions = job.status.conditions if job.status else []
-    return any(condition.type in ("Complete", "Failed") and condition.status == "True" for condition in conditions)
+    return job.status is not None and is_over(job.status)
+
+
+def is_over(status: TrainJobStatus) -> bool:
+    """Whether a status says that its job is over."""
+    return any((c.type in ("Complete", "Failed")) and c.status == "True" for c in status.conditions)
 
 
 def is_checked(job: TrainJob) -> bool:

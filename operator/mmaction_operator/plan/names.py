@@ -26,8 +26,13 @@ def base_of(name: str) -> str:
 
 
 def attempt_name(name: str, attempt: int) -> str:
-    """Name of an attempt's Job and ConfigMap."""
+    """Name of an attempt's Job, or of the pod that checks."""
     return f"{base_of(name)}-preflight" if attempt == PREFLIGHT else f"{base_of(name)}-{attempt}"
+
+
+def config_name(name: str, uid: str) -> str:
+    """Name of the ConfigMap that every attempt reads: this very job's, as the controller may not look whose it is."""
+    return f"{base_of(name)}-{hashlib.sha256(uid.encode()).hexdigest()[:10]}"
 
 
 def service_name(name: str) -> str:
@@ -35,6 +40,7 @@ def service_name(name: str) -> str:
     return base_of(name)
 
 
-def labels(name: str, uid: str, attempt: int) -> dict[str, str]:
-    """Labels of everything that belongs to an attempt."""
-    return {JOB: name, UID: uid, ATTEMPT: str(attempt), MANAGED_BY: MANAGER}
+def labels(name: str, uid: str, attempt: int | None = None) -> dict[str, str]:
+    """Labels of everything that belongs to a job, and to one attempt of it where that is given."""
+    of_attempt = {} if attempt is None else {ATTEMPT: str(attempt)}
+    return {JOB: name, UID: uid, **of_attempt, MANAGED_BY: MANAGER}

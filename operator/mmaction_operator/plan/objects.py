@@ -1,6 +1,7 @@
-"""The objects that an attempt is made of: a ConfigMap with what it is told, a Job, and for several nodes a Service.
+"""The objects of a job: a ConfigMap with what its attempts are told, for several nodes a Service, and an attempt's Job.
 
-Each is whole: server-side apply makes what exists like it, and an owner reference has it removed with the TrainJob.
+The preflight is a pod. None of them changes once it is made, so each is made whole, by a name that says what it is, and
+one that is there already is left alone. An owner reference has it removed with the TrainJob.
 """
 
 from __future__ import annotations
@@ -26,18 +27,21 @@ TOKEN = "/var/run/secrets/mmaction.dev"
 GRACE = 120
 """Seconds that a pod has to leave a checkpoint in storage when it is taken away."""
 TOKEN_SECONDS = 3600
+PREFLIGHT_SECONDS = 3600
+"""How long a preflight may run: one that hangs must not look like one that is slow for ever."""
 USER = 65532
 
 
 def objects_of(job: TrainJob, rendered: Rendered, attempt: int, port: int, settings: Settings) -> list[Object]:
     """Everything that should exist for an attempt, in the order in which it is to be made."""
-    found = [config_map(job, rendered, attempt, port), job_of(job, attempt, port, settings)]
-    if attempt != names.PREFLIGHT and job.spec.resources.nodes > 1:
-        found.insert(1, service(job))
-    return found
+    told = config_map(job, rendered)
+    if attempt == names.PREFLIGHT:
+        return [told, preflight_pod(job, settings)]
+    services = [service(job)] if job.spec.resources.nodes > 1 else []
+    return [told, *services, job_of(job, attempt, port, settings)]
 
 
-def metadata(job: TrainJob, name: str, attempt: int) -> Object:
+def metadata(job: TrainJob, name: str, attempt: int | None = None) -> Object:
     """Name, labels and owner of an object of a job."""
     assert job.metadata.uid, "a job in a cluster has a uid"
     owner = {
@@ -56,23 +60,29 @@ def metadata(job: TrainJob, name: str, attempt: int) -> Object:
     }
 
 
-def config_map(job: TrainJob, rendered: Rendered, attempt: int, port: int) -> Object:
-    """``config.py`` and ``run.json`` of an attempt."""
-    name = names.attempt_name(job.metadata.name, attempt)
-    meeting = Rendezvous(host=rendezvous_host(job, attempt), port=port)
-    told = run_of(job, rendered, identity_of(job, attempt), meeting)
+def config_map(job: TrainJob, rendered: Rendered) -> Object:
+    """``config.py`` and ``run.json``; attempt and rendezvous of the latter are what the preflight has, which is none.
+
+    An attempt's own come with its command line.
+    """
+    told = run_of(job, rendered, identity_of(job, names.PREFLIGHT), Rendezvous(port=0))
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(job, name, attempt),
+        "metadata": metadata(job, config_name(job)),
         "immutable": True,
         "data": {layout.CONFIG: rendered.text, layout.RUN: told.to_json()},
     }
 
 
+def config_name(job: TrainJob) -> str:
+    """Name of a job's ConfigMap."""
+    return names.config_name(job.metadata.name, job.metadata.uid or "")
+
+
 def rendezvous_host(job: TrainJob, attempt: int) -> str:
     """Where the ranks meet: the first pod's name, or where all are in one pod its own address."""
-    if job.spec.resources.nodes == 1 or attempt == names.PREFLIGHT:
+    if job.spec.resources.nodes == 1:
         return "127.0.0.1"
     pod = f"{names.attempt_name(job.metadata.name, attempt)}-0"
     return f"{pod}.{names.service_name(job.metadata.name)}.{job.metadata.namespace}.svc"
@@ -80,8 +90,7 @@ def rendezvous_host(job: TrainJob, attempt: int) -> str:
 
 def service(job: TrainJob) -> Object:
     """Gives each pod a name; also to one that is not ready, as ranks meet before that."""
-    described = metadata(job, names.service_name(job.metadata.name), names.PREFLIGHT)
-    del described["labels"][names.ATTEMPT]
+    described = metadata(job, names.service_name(job.metadata.name))
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -98,7 +107,7 @@ def job_of(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object
     """An Indexed Job with a pod for each node. An attempt fails with its first pod: the next one is another Job."""
     described = metadata(job, names.attempt_name(job.metadata.name, attempt), attempt)
     described["annotations"] = {names.PORT: str(port)}
-    pods = 1 if attempt == names.PREFLIGHT else job.spec.resources.nodes
+    pods = job.spec.resources.nodes
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -110,16 +119,42 @@ def job_of(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object
             "backoffLimit": 0,
             "template": {
                 "metadata": {"labels": described["labels"]},
-                "spec": pod_of(job, attempt, port, settings),
+                "spec": training_pod(job, attempt, port, settings),
             },
         },
     }
 
 
-def pod_of(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object:
-    """The pod of one node: restricted, with nothing of the cluster but a token for the controller alone."""
-    spec = job.spec
-    preflight = attempt == names.PREFLIGHT
+def preflight_pod(job: TrainJob, settings: Settings) -> Object:
+    """The pod that checks, before one is made that holds GPUs."""
+    launcher = container(job, ["--preflight"], settings)
+    launcher["resources"] = {"requests": {"cpu": "100m", "memory": "512Mi"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata(job, names.attempt_name(job.metadata.name, names.PREFLIGHT), names.PREFLIGHT),
+        "spec": {**pod_of(job, launcher, settings), "activeDeadlineSeconds": PREFLIGHT_SECONDS},
+    }
+
+
+def training_pod(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object:
+    """The pod of one node of an attempt."""
+    host = rendezvous_host(job, attempt)
+    launcher = container(job, [f"--attempt={attempt}", f"--rendezvous={host}:{port}"], settings)
+    launcher["resources"] = resources(job)
+    declared: Object = {"name": "rendezvous", "containerPort": port, "protocol": "TCP"}
+    launcher["ports"] = [declared]
+    pod = pod_of(job, launcher, settings)
+    if job.spec.pods.host_network:
+        declared["hostPort"] = port
+        pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+    if job.spec.resources.nodes > 1:
+        pod |= {"subdomain": names.service_name(job.metadata.name), "affinity": apart(job, attempt)}
+    return pod
+
+
+def pod_of(job: TrainJob, launcher: Object, settings: Settings) -> Object:
+    """A pod with the launcher: restricted, with nothing of the cluster but a token for the controller alone."""
     pod: Object = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -132,17 +167,11 @@ def pod_of(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object
             "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [container(job, attempt, port, settings)],
-        "volumes": volumes(job, attempt, settings),
+        "containers": [launcher],
+        "volumes": volumes(job, settings),
     }
-    if spec.pods.node_selector:
-        pod["nodeSelector"] = dict(spec.pods.node_selector)
-    if preflight:
-        return pod
-    if spec.pods.host_network:
-        pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
-    if spec.resources.nodes > 1:
-        pod |= {"subdomain": names.service_name(job.metadata.name), "affinity": apart(job, attempt)}
+    if job.spec.pods.node_selector:
+        pod["nodeSelector"] = dict(job.spec.pods.node_selector)
     return pod
 
 
@@ -153,17 +182,13 @@ def apart(job: TrainJob, attempt: int) -> Object:
     return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
 
-def container(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object:
-    """The launcher."""
-    spec = job.spec
-    preflight = attempt == names.PREFLIGHT
-    words = ["mmaction-trainer", *(["--preflight"] if preflight else []), "--from", CONFIG, RUN]
+def container(job: TrainJob, words: list[str], settings: Settings) -> Object:
+    """The launcher, told what to do by the words of its command line."""
     made: Object = {
         "name": "trainer",
-        "image": spec.pods.image or settings.trainer_image,
-        "command": words,
+        "image": job.spec.pods.image or settings.trainer_image,
+        "command": ["mmaction-trainer", *words, "--from", CONFIG, RUN],
         "env": [{"name": name, "value": value} for name, value in variables(settings).items()],
-        "resources": resources(job, preflight),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -173,13 +198,8 @@ def container(job: TrainJob, attempt: int, port: int, settings: Settings) -> Obj
     }
     if settings.pull_policy:
         made["imagePullPolicy"] = settings.pull_policy
-    if spec.storage.credentials_secret:
-        made["envFrom"] = [{"secretRef": {"name": spec.storage.credentials_secret}}]
-    if not preflight:
-        declared: Object = {"name": "rendezvous", "containerPort": port, "protocol": "TCP"}
-        if spec.pods.host_network:
-            declared["hostPort"] = port
-        made["ports"] = [declared]
+    if job.spec.storage.credentials_secret:
+        made["envFrom"] = [{"secretRef": {"name": job.spec.storage.credentials_secret}}]
     return made
 
 
@@ -194,10 +214,8 @@ def variables(settings: Settings) -> dict[str, str]:
     return found
 
 
-def resources(job: TrainJob, preflight: bool) -> Object:
+def resources(job: TrainJob) -> Object:
     """What a pod asks for, and is held to: GPUs and memory; of CPU it may use more than it asks for."""
-    if preflight:
-        return {"requests": {"cpu": "100m", "memory": "512Mi"}}
     asked = job.spec.resources
     limits: Object = {"nvidia.com/gpu": str(asked.gpus_per_node)} if asked.gpus_per_node else {}
     requests: Object = {"cpu": asked.cpus_per_node} if asked.cpus_per_node else {}
@@ -214,10 +232,10 @@ def mounts(settings: Settings) -> list[Object]:
     return [{"name": name, "mountPath": path} for name, path in found]
 
 
-def volumes(job: TrainJob, attempt: int, settings: Settings) -> list[Object]:
+def volumes(job: TrainJob, settings: Settings) -> list[Object]:
     """A pod's volumes. Shared memory is as large as the pod's own: data loaders hand clips over in it."""
     found: list[Object] = [
-        {"name": "config", "configMap": {"name": names.attempt_name(job.metadata.name, attempt)}},
+        {"name": "config", "configMap": {"name": config_name(job)}},
         *({"name": name, "emptyDir": {}} for name in ("run", "cache", "tmp")),
         {"name": "shm", "emptyDir": {"medium": "Memory"}},
     ]

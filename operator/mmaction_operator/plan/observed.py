@@ -17,6 +17,9 @@ from . import names
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""
 
+State = Literal["Active", "Complete", "Failed"]
+"""Where an attempt is."""
+
 BEFORE_START = {
     "ErrImagePull": "ImagePullBackOff",
     "ImagePullBackOff": "ImagePullBackOff",
@@ -60,12 +63,12 @@ class PodSeen:
 
 @dataclass(frozen=True)
 class AttemptSeen:
-    """An attempt's Job, by its name, and its pods."""
+    """An attempt's Job, by its name, and its pods; of a preflight, the pod that checks."""
 
     name: str
     attempt: int
     port: int
-    state: Literal["Active", "Complete", "Failed"]
+    state: State
     ended: datetime | None
     pods: tuple[PodSeen, ...]
 
@@ -76,22 +79,31 @@ class AttemptSeen:
 
 
 def attempts_of(jobs: Iterable[Object], pods: Iterable[Object]) -> tuple[AttemptSeen, ...]:
-    """The attempts that exist, in their order."""
+    """The attempts that exist, in their order; the preflight is number 0."""
     by_job: dict[str, list[PodSeen]] = {}
+    seen = []
     for pod in pods:
+        if pod["metadata"]["labels"][names.ATTEMPT] == str(names.PREFLIGHT):
+            seen.append(preflight_seen(pod))
+            continue
         owner = next((o["uid"] for o in pod["metadata"].get("ownerReferences", ()) if o.get("controller")), "")
         by_job.setdefault(owner, []).append(pod_seen(pod))
-    seen = [attempt_seen(job, by_job.get(job["metadata"]["uid"], [])) for job in jobs]
+    seen += [attempt_seen(job, by_job.get(job["metadata"]["uid"], [])) for job in jobs]
     return tuple(sorted(seen, key=lambda attempt: attempt.attempt))
+
+
+def preflight_seen(pod: Object) -> AttemptSeen:
+    """The preflight, which is one pod and no Job: it asks for little and is made again where it is lost."""
+    seen = pod_seen(pod)
+    states: dict[str, State] = {"Succeeded": "Complete", "Failed": "Failed"}
+    return AttemptSeen(seen.name, names.PREFLIGHT, 0, states.get(seen.phase, "Active"), None, (seen,))
 
 
 def attempt_seen(job: Object, pods: Iterable[PodSeen]) -> AttemptSeen:
     """One attempt."""
     metadata = job["metadata"]
     conditions = {c["type"]: c for c in job.get("status", {}).get("conditions", ()) if c["status"] == "True"}
-    state: Literal["Active", "Complete", "Failed"] = (
-        "Complete" if "Complete" in conditions else "Failed" if "Failed" in conditions else "Active"
-    )
+    state: State = "Complete" if "Complete" in conditions else "Failed" if "Failed" in conditions else "Active"
     ended = conditions.get(state, {}).get("lastTransitionTime")
     return AttemptSeen(
         name=metadata["name"],

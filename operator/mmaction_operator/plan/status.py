@@ -40,6 +40,7 @@ def status_of(
     port: int | None,
     progress: Progress | None,
     now: datetime,
+    refused: str = "",
 ) -> TrainJobStatus:
     """The status of a job.
 
@@ -50,6 +51,7 @@ def status_of(
         port: the port that is leased for its attempt, once one is.
         progress: the newest that its trainer said, if anything came since this controller started.
         now: the time, for conditions that change.
+        refused: why the API server did not take what should exist next.
     """
     before = job.status or TrainJobStatus()
     pods = course.seen.pods if course.seen else ()
@@ -57,7 +59,7 @@ def status_of(
     return TrainJobStatus(
         observed_generation=job.metadata.generation,
         phase=phase_of(course, progress),
-        conditions=conditions_of(job, before, sayings(job, course), now),
+        conditions=conditions_of(job, before, sayings(job, course, refused), now),
         attempt=course.attempt if training else before.attempt,
         port=(port or before.port) if training else before.port,
         nodes=[pod.node for pod in pods if pod.node] or before.nodes if training else before.nodes,
@@ -88,7 +90,7 @@ def phase_of(course: Course, progress: Progress | None) -> Phase:
     )
 
 
-def sayings(job: TrainJob, course: Course) -> list[Saying]:
+def sayings(job: TrainJob, course: Course, refused: str) -> list[Saying]:
     """The conditions that hold now."""
     failure = course.failure
     checked = ("Passed", "data, storage and weights are as they should be")
@@ -99,10 +101,8 @@ def sayings(job: TrainJob, course: Course) -> list[Saying]:
         return [(VALIDATED, "False", failure.name, failure.message), (FAILED, "True", failure.name, failure.message)]
     said: list[Saying] = [(VALIDATED, "True", "Rendered", "the config renders")]
     if course.stage == "Preflight":
-        return [
-            *said,
-            (PREFLIGHTED, "False", *waiting(course.seen, "Checking", "data, storage and weights are checked")),
-        ]
+        checking = waiting(course.seen, "Checking", "data, storage and weights are checked")
+        return [*said, (PREFLIGHTED, "False", *(not_made(refused) if refused else checking))]
     if course.stage == "Failed" and course.attempt == 0:
         assert failure
         return [*said, (PREFLIGHTED, "False", failure.name, failure.message), failed(course)]
@@ -115,11 +115,18 @@ def sayings(job: TrainJob, course: Course) -> list[Saying]:
         ]
     if course.stage == "Failed":
         return [*said, (RUNNING, "False", "Ended", "training has ended"), failed(course)]
-    return [*said, running(course)]
+    return [*said, running(course, refused)]
 
 
-def running(course: Course) -> Saying:
+def not_made(refused: str) -> tuple[str, str]:
+    """That the API server did not take an object."""
+    return "FailedCreate", f"{refused}. It is tried again: begins once this is mended"
+
+
+def running(course: Course, refused: str) -> Saying:
     """Whether an attempt trains, and what it waits for."""
+    if course.seen is None and refused:
+        return RUNNING, "False", *not_made(refused)
     if course.seen is None:
         if course.failure:
             message = f"attempt {course.attempt - 1} failed ({course.failure.name}): {course.failure.message}"

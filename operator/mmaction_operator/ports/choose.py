@@ -1,4 +1,4 @@
-"""The choice of a port: a pure function, the same on a cluster and on one machine."""
+"""The choice of a port on one machine: a pure function. A cluster's begins at the same place, see ``registry``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def choose(ports: PortRange, taken: Mapping[int, str], *, avoid: AbstractSet[int
     Args:
         ports: what may be given out.
         taken: port to the name of who holds it. Which leases count is the caller's choice: those on every node, so
-            that the port is unique in the cluster, or those on the nodes that this attempt can run on.
+            that the port is unique there, or those of one node.
         avoid: ports that this job has met trouble on.
         start: offset into the range to begin at, of any size; see ``start_of``.
 

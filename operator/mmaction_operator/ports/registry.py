@@ -11,7 +11,9 @@ import threading
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from .choose import choose, start_of
+from mmaction_trainer.contract.errors import PortFailure
+
+from .choose import start_of
 from .range import PortRange
 
 
@@ -29,34 +31,34 @@ class ClusterLease:
 class PortRegistry:
     """The leases of a cluster; every method may be called from any thread.
 
-    A port is leased once in the cluster, on whichever nodes its attempt may come to run.
+    A port is leased once in the cluster, on whichever nodes its attempt may come to run. Once all are, the ports that
+    the fewest hold are leased again: pods have networks of their own, and of those on their node's the scheduler puts
+    no two with one host port on one node.
     """
 
     def __init__(self, ports: PortRange) -> None:
         self.ports = ports
-        self._held: dict[int, ClusterLease] = {}
+        self._held: dict[int, dict[str, ClusterLease]] = {}  # by port, then by the job's uid
         self._of_job: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def restore(self, port: int, lease: ClusterLease) -> None:
-        """Take back a lease that is on record; where two jobs claim one port, the one restored first has it."""
+        """Take back a lease that is on record."""
         with self._lock:
-            if port not in self._held:
-                self._release(lease.job)
-                self._take(port, lease)
+            self._release(lease.job)
+            self._take(port, lease)
 
     def lease(self, lease: ClusterLease, *, avoid: AbstractSet[int] = frozenset()) -> int:
         """A port for an attempt: the one that it has, else another one than the job's attempt before had.
 
         Raises:
-            PortFailure: none is left.
+            PortFailure: the job has met trouble on every one.
         """
         with self._lock:
             port = self._of_job.get(lease.job)
-            if port is not None and self._held[port].attempt == lease.attempt and port not in avoid:
+            if port is not None and self._held[port][lease.job].attempt == lease.attempt and port not in avoid:
                 return port
-            taken = {number: held.name for number, held in self._held.items()}
-            chosen = choose(self.ports, taken, avoid=avoid, start=start_of(f"{lease.job}-{lease.attempt}"))
+            chosen = self._choose(start_of(f"{lease.job}-{lease.attempt}"), avoid)
             self._release(lease.job)
             self._take(chosen, lease)
             return chosen
@@ -66,16 +68,32 @@ class PortRegistry:
         with self._lock:
             self._release(job)
 
-    def holders(self) -> dict[int, ClusterLease]:
+    def holders(self) -> dict[int, list[ClusterLease]]:
         """Every lease, by its port."""
         with self._lock:
-            return dict(self._held)
+            return {port: list(leases.values()) for port, leases in self._held.items()}
+
+    def _choose(self, start: int, avoid: AbstractSet[int]) -> int:
+        usable = (port for port in self.ports.from_offset(start) if port not in avoid)
+        fewest, chosen = -1, None
+        for port in usable:
+            holders = len(self._held.get(port, ()))
+            if chosen is None or holders < fewest:
+                fewest, chosen = holders, port
+            if not holders:
+                break
+        if chosen is None:
+            do = "See what holds them on the nodes, or widen the range."
+            raise PortFailure(f"ports {self.ports}", f"the job met trouble on all {len(avoid)}", do=do)
+        return chosen
 
     def _take(self, port: int, lease: ClusterLease) -> None:
-        self._held[port] = lease
+        self._held.setdefault(port, {})[lease.job] = lease
         self._of_job[lease.job] = port
 
     def _release(self, job: str) -> None:
         port = self._of_job.pop(job, None)
         if port is not None:
-            del self._held[port]
+            del self._held[port][job]
+            if not self._held[port]:
+                del self._held[port]

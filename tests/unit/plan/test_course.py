@@ -51,6 +51,12 @@ def test_where_a_job_is(case: str, rendered: Rendered) -> None:
     assert (course.stage, course.attempt, course.seen is not None) == (stage, number, seen)
 
 
+def test_a_preflight_that_kubernetes_took_away_is_made_again(rendered: Rendered) -> None:
+    lost = an_attempt(0, a_pod(phase="Failed", reason="Evicted"), state="Failed")
+    course = course_of(a_job(), rendered, [lost])
+    assert (course.stage, course.lost, course.seen) == ("Preflight", lost, None)
+
+
 def test_without_preflight_training_comes_first(rendered: Rendered) -> None:
     assert course_of(a_job(preflight=False), rendered, []).stage == "Attempt"
 

@@ -9,7 +9,8 @@ import pytest
 
 from mmaction_operator.plan import Settings, names, objects_of
 from mmaction_operator.render import Rendered
-from mmaction_trainer.contract.run import Run
+from mmaction_trainer.contract.run import Rendezvous, Run
+from mmaction_trainer.launch.commandline import options_of
 
 from .conftest import a_job
 
@@ -20,7 +21,10 @@ def made(rendered: Rendered, settings: Settings, attempt: int = 1, **changes: An
 
 
 def pod(rendered: Rendered, settings: Settings, attempt: int = 1, **changes: Any) -> dict[str, Any]:
-    spec: dict[str, Any] = made(rendered, settings, attempt, **changes)["Job"]["spec"]["template"]["spec"]
+    """Spec of an attempt's pods."""
+    items = made(rendered, settings, attempt, **changes)
+    owner = items["Job"]["spec"]["template"] if attempt else items["Pod"]
+    spec: dict[str, Any] = owner["spec"]
     return spec
 
 
@@ -47,16 +51,27 @@ def test_what_an_attempt_is_told_is_what_the_trainer_reads(rendered: Rendered, s
     data = made(rendered, settings, attempt=3)["ConfigMap"]["data"]
     run = Run.model_validate_json(data["run.json"])
     assert data["config.py"] == rendered.text
-    assert (run.config_sha256, run.rendezvous.port, run.job.rendezvous_id) == (rendered.sha256, 20001, "0a1b-2c3d-3")
+    assert (run.config_sha256, run.job.uid) == (rendered.sha256, "0a1b-2c3d")
     assert run.results_uri == "s3://results/team-a/team-a/slowfast-ucf101/0a1b-2c3d"
+    options = options_of(container(rendered, settings, attempt=3)["command"][1:])
+    assert (options.attempt, options.rendezvous, options.preflight) == (3, Rendezvous(port=20001), False)
+    assert options_of(container(rendered, settings, attempt=0)["command"][1:]).preflight
+
+
+def test_every_attempt_reads_the_same_config_and_no_other_jobs(rendered: Rendered, settings: Settings) -> None:
+    first, second = (made(rendered, settings, attempt)["ConfigMap"] for attempt in (0, 2))
+    assert first == second
+    assert names.config_name("a", "uid-1") != names.config_name("a", "uid-2")
+    for attempt in (0, 1):
+        (volume,) = [v for v in pod(rendered, settings, attempt)["volumes"] if v["name"] == "config"]
+        assert volume["configMap"]["name"] == first["metadata"]["name"]
 
 
 def test_one_node_meets_at_home_and_several_at_the_first_pods_name(rendered: Rendered, settings: Settings) -> None:
     one, two = made(rendered, settings), made(rendered, settings, resources={"nodes": 2})
-    assert Run.model_validate_json(one["ConfigMap"]["data"]["run.json"]).rendezvous.host == "127.0.0.1"
+    assert "--rendezvous=127.0.0.1:20001" in json.dumps(one["Job"])
     assert "Service" not in one
-    host = Run.model_validate_json(two["ConfigMap"]["data"]["run.json"]).rendezvous.host
-    assert host == "slowfast-ucf101-1-0.slowfast-ucf101.team-a.svc"
+    assert "--rendezvous=slowfast-ucf101-1-0.slowfast-ucf101.team-a.svc:20001" in json.dumps(two["Job"])
     assert (
         two["Service"]["metadata"]["name"] == two["Job"]["spec"]["template"]["spec"]["subdomain"] == "slowfast-ucf101"
     )
@@ -71,9 +86,10 @@ def test_a_job_has_a_pod_for_each_node_each_on_a_machine_of_its_own(rendered: Re
 
 def test_preflight_asks_for_no_gpu_whatever_the_job_asks_for(rendered: Rendered, settings: Settings) -> None:
     asked = {"nodes": 4, "gpusPerNode": 8, "memoryPerNode": "512Gi"}
-    job = made(rendered, settings, attempt=0, resources=asked, pods={"hostNetwork": True})["Job"]
-    spec = job["spec"]["template"]["spec"]
-    assert job["spec"]["completions"] == 1
+    items = made(rendered, settings, attempt=0, resources=asked, pods={"hostNetwork": True})
+    assert set(items) == {"ConfigMap", "Pod"}
+    spec = items["Pod"]["spec"]
+    assert spec["activeDeadlineSeconds"] > 0
     assert "nvidia.com/gpu" not in json.dumps(spec)
     assert "hostNetwork" not in spec
     assert "--preflight" in spec["containers"][0]["command"]
@@ -138,6 +154,7 @@ def test_a_pods_host_name_fits_whatever_the_jobs_name(length: int) -> None:
     for attempt in (0, 1, 99_999):
         assert len(f"{names.attempt_name(name, attempt)}-1023") <= 63
     assert len(names.service_name(name)) <= 63
+    assert len(names.config_name(name, "uid")) <= 63
 
 
 def test_long_names_that_begin_alike_stay_apart() -> None:
