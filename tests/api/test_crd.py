@@ -28,6 +28,7 @@ STATUS: dict[str, Any] = {
     ],
     "attempt": 2,
     "port": 20001,
+    "failures": [{"attempt": 1, "reason": "Port", "port": 20000, "ended": "2026-11-25T00:00:00Z"}],
     "nodes": ["node-1", "node-2"],
     "effectiveLR": 0.00125,
     "configSHA256": "0" * 64,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster import cgroups, process
 from tests.cluster.api_server import ApiServer
@@ -138,3 +142,38 @@ def output_of(server: ApiServer, pod: dict[str, Any], within: int = 120) -> str:
 def logs(server: ApiServer, pod: str, namespace: str) -> str:
     """What a pod printed."""
     return server.kubectl("logs", pod, f"--namespace={namespace}")
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A user's shell: a folder, a kubeconfig whose context names the team's namespace, and S3 keys of their own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def start(self, *words: str | Path) -> subprocess.Popen[str]:
+        """Start ``trainjob`` with these words."""
+        command = [str(Path(sys.executable).with_name("trainjob")), *map(str, words)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(command, env=self.environment, cwd=self.folder, text=True, **pipes)
+
+    def run(self, *words: str | Path) -> str:
+        """Output of ``trainjob``, which succeeds."""
+        return output_of_success(self.start(*words))
+
+
+def output_of_success(process: subprocess.Popen[str], within: float = 60) -> str:
+    """What a process printed, once it has succeeded."""
+    output, _ = process.communicate(timeout=within)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.fixture
+def shell(cluster: Cluster, namespace: str, tmp_path: Path) -> Shell:
+    """A shell of a member of the team."""
+    content = yaml.safe_load(cluster.server.kubeconfig.read_text())
+    content["contexts"][0]["context"]["namespace"] = namespace
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(content))
+    environment = {**os.environ, **cluster.s3.environment(), "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    return Shell(tmp_path, environment)

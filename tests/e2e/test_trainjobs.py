@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import yaml
 
 from examples.demo import clips
 from mmaction_operator.ports import PortRange, choose, start_of
@@ -19,6 +21,8 @@ from mmaction_trainer.storage import Storage, open_storage
 from mmaction_trainer.storage.published import verify
 from tests.cluster.clusters import Cluster
 from tests.cluster.programs import program
+
+from .conftest import Shell, output_of_success
 
 ROOT = Path(__file__).parents[2]
 CLIPS = ROOT / "tests" / "data" / "clips"
@@ -118,13 +122,18 @@ def ended(cluster: Cluster, job: Manifest, within: float = 300) -> Manifest:
     deadline = time.monotonic() + within
     while True:
         now = cluster.server.request("GET", path).body
-        conditions = {c["type"]: c for c in now.get("status", {}).get("conditions", ())}
-        if any(conditions.get(kind, {}).get("status") == "True" for kind in ("Complete", "Failed")):
+        if is_over(now):
             return now
         assert time.monotonic() < deadline, (
             f"not over after {within:.0f} s: {json.dumps(now.get('status'))}\n{told(cluster, job)}"
         )
         time.sleep(0.5)
+
+
+def is_over(now: Manifest) -> bool:
+    """Whether a job as the API server has it is over."""
+    conditions = {c["type"]: c["status"] for c in now.get("status", {}).get("conditions", ())}
+    return "True" in (conditions.get("Complete"), conditions.get("Failed"))
 
 
 def path_of(job: Manifest) -> str:
@@ -178,12 +187,19 @@ def check_success(status: dict[str, Any], storage: Storage, world_size: int) -> 
 
 
 def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
-    cluster: Cluster, open_team: str, data: str, results: Callable[[str], Storage]
+    cluster: Cluster, open_team: str, data: str, results: Callable[[str], Storage], shell: Shell
 ) -> None:
     pods = {"hostNetwork": True, "nodeSelector": {"kubernetes.io/hostname": "node-1"}}
     three = [a_job(f"job-{number}", open_team, data, pods=pods) for number in range(3)]
-    cluster.server.apply(*three)
+    (shell.folder / "job-0.yaml").write_text(yaml.safe_dump(three[0]))
+    watch = shell.start("submit", "job-0.yaml", "--watch")
+    cluster.server.apply(*three[1:])
+    assert watch.stdout
+    assert watch.stdout.readline() == "trainjob.mmaction.dev/job-0 created\n"
+    follow = shell.start("logs", "job-0", "--follow")
     statuses = [ended(cluster, job)["status"] for job in three]
+    assert f"results  {statuses[0]['results']['uri']}\n" in output_of_success(watch)
+    check_command_line(cluster, shell, three[0], statuses[0], output_of_success(follow))
     for job, status in zip(three, statuses, strict=True):
         assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
         check_success(status, results(status["results"]["uri"]), world_size=2)
@@ -200,8 +216,24 @@ def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
         assert (float(top1), float(best)) == (shown["top1"], shown["best"]["top1"]), name
 
 
+def check_command_line(cluster: Cluster, shell: Shell, job: Manifest, status: dict[str, Any], followed: str) -> None:
+    """What the command line says of a job that is over is what its status says, its pods printed and it left."""
+    name, results = job["metadata"]["name"], status["results"]
+    told = shell.run("status", name)
+    for words in (f"test            top-1 {results['test']['top1']:.4f}", results["uri"], f" {status['port']}\n"):
+        assert words in told
+    printed = shell.run("logs", name)
+    assert printed == cluster.server.kubectl("logs", f"job/{name}-1", f"--namespace={job['metadata']['namespace']}")
+    assert "Epoch(test)" in printed
+    assert printed in followed
+    assert "each as the manifest says" in shell.run("results", "get", name)
+    fetched = open_storage(str(shell.folder / name))
+    assert verify(fetched) == []
+    assert hashlib.sha256(fetched.read("manifest.json")).hexdigest() == results["manifestSHA256"]
+
+
 def test_a_job_over_two_nodes_trains_as_one_world(
-    cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
+    cluster: Cluster, team: str, data: str, results: Callable[[str], Storage], shell: Shell
 ) -> None:
     job = a_job("wide", team, data, resources={"nodes": 2, "gpusPerNode": 0, "processesPerNode": 1})
     cluster.server.apply(job)
@@ -209,6 +241,10 @@ def test_a_job_over_two_nodes_trains_as_one_world(
     assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
     assert set(status["nodes"]) == {"node-1", "node-2"}
     check_success(status, results(status["results"]["uri"]), world_size=2)
+    printed = shell.run("logs", "wide").splitlines()
+    assert {line.split()[0] for line in printed} == {"[node-0]", "[node-1]"}
+    last = [line for line in printed if line.startswith("[node-1]")][-1]
+    assert shell.run("logs", "wide", "--node", "1", "--tail", "1") == f"{last}\n"
 
 
 def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(
@@ -233,6 +269,36 @@ def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(
     assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
     assert (status["attempt"], status["port"] != first) == (2, True)
     assert str(first) in events(cluster, job)["PortConflict"]
+
+
+def kill_controller(cluster: Cluster, namespace: str) -> bool:
+    """SIGKILL the controller, wherever it runs, and have it made anew at once; False if it did not run."""
+    kill = ("pkill", "-KILL", "-f", "[b]in/mmaction-controller")
+    killed = [subprocess.run(node.command(*kill), check=False).returncode == 0 for node in cluster.nodes]
+    # A new pod, as a container that is started again waits longer each time.
+    cluster.server.kubectl("delete", "pods", "--all", "--force", "--grace-period=0", f"--namespace={namespace}")
+    return any(killed)
+
+
+def test_jobs_are_trained_once_each_while_the_controller_is_killed(
+    cluster: Cluster, operator: str, team: str, data: str, results: Callable[[str], Storage]
+) -> None:
+    jobs = [a_job(f"job-{number}", team, data) for number in range(3)]
+    chance, kills = random.Random(5), 0
+    cluster.server.apply(*jobs)
+    deadline = time.monotonic() + 300
+    while not all(is_over(cluster.server.request("GET", path_of(job)).body) for job in jobs):
+        kills += kill_controller(cluster, operator)
+        assert time.monotonic() < deadline, told(cluster, jobs[0])
+        time.sleep(chance.uniform(18, 30))  # the next one leads once the lease of the one killed is over, in 15 s
+    assert kills >= 3
+    statuses = [cluster.server.request("GET", path_of(job)).body["status"] for job in jobs]
+    for job, status in zip(jobs, statuses, strict=True):
+        assert (status["phase"], status["attempt"]) == ("Succeeded", 1), f"{json.dumps(status)}\n{told(cluster, job)}"
+        assert verify(results(status["results"]["uri"])) == []
+    assert len({status["port"] for status in statuses}) == 3
+    made = cluster.server.request("GET", f"/apis/batch/v1/namespaces/{team}/jobs").body["items"]
+    assert sorted(item["metadata"]["name"] for item in made) == ["job-0-1", "job-1-1", "job-2-1"]
 
 
 WRONG: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {

@@ -75,6 +75,15 @@ class ResultsStatus(StatusModel):
     test: ScoreStatus | None = Field(default=None, description="The best checkpoint by the test protocol.")
 
 
+class FailureStatus(StatusModel):
+    """An attempt that failed. It counts as what it was taken for, whatever becomes of its Job and pods."""
+
+    attempt: int = Field(ge=1, description="Which try it was.")
+    reason: Annotated[str, Field(max_length=64)] = Field(description="Class of the failure.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="Port that it had.")
+    ended: Timestamp | None = Field(default=None, description="When its Job failed.")
+
+
 class TrainJobStatus(StatusModel):
     """What is known of the job; not for users to write."""
 
@@ -87,6 +96,9 @@ class TrainJobStatus(StatusModel):
     )
     attempt: int | None = Field(default=None, ge=0, description="Which try this is, from 1.")
     port: int | None = Field(default=None, ge=1, le=65535, description="Port leased for this attempt's rendezvous.")
+    failures: Annotated[list[FailureStatus], Field(max_length=128)] = Field(
+        default=[], description="Attempts that failed, in their order."
+    )
     nodes: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=1024)] = Field(
         default=[], description="Nodes that the pods run on."
     )

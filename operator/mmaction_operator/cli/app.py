@@ -10,7 +10,8 @@ import typer
 
 from mmaction_trainer.contract.errors import FAILURES, Failure
 
-from . import jobs, results, run, zoo
+from . import jobs, logs, results, run, status, submit, zoo
+from .program import PROGRAM
 from .terminal import errors
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     + ", ".join(f"{kind.exit_code} {kind.name}" for kind in FAILURES)
     + ", 1 anything else.",
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=PROGRAM == "trainjob",  # kubectl asks its plugins for completions in a way of its own
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -28,6 +29,9 @@ app.command("run")(run.run)
 app.command("render")(jobs.render)
 app.command("validate")(jobs.validate)
 app.command("zoo")(zoo.zoo)
+app.command("submit")(submit.submit)
+app.command("status")(status.status)
+app.command("logs")(logs.logs)
 app.add_typer(results.app, name="results")
 
 
@@ -49,7 +53,7 @@ def _options(
 def main() -> None:
     """Run the command line; a failure is told on standard error and exits with its own code."""
     try:
-        app()
+        app(prog_name=PROGRAM)
     except Failure as failure:
-        errors.print(f"{failure.name}: {failure}", style="red", markup=False, highlight=False)
+        errors.print(f"{failure.name}: {failure}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(failure.exit_code)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
+from mmaction_operator.api.status import ProgressStatus
 from mmaction_operator.local.run import Watcher
 from mmaction_trainer.contract.progress import Progress
 
@@ -48,6 +50,14 @@ def headline(progress: Progress) -> str:
 
 def words(progress: Progress) -> str:
     """The numbers of a progress in words."""
+    parts = numbers(progress)
+    if progress.eta_seconds is not None and progress.stage == "Training":
+        parts.append(f"{duration(progress.eta_seconds)} left")
+    return "  ".join(parts)
+
+
+def numbers(progress: Progress | ProgressStatus) -> list[str]:
+    """How far a training is and how well it does, each number in words."""
     parts = []
     if progress.epoch and progress.epochs:
         parts.append(f"epoch {progress.epoch}/{progress.epochs}")
@@ -57,9 +67,7 @@ def words(progress: Progress) -> str:
         parts.append(f"top-1 {progress.top1:.3f}")
     if progress.best:
         parts.append(f"best {progress.best.top1:.3f} (epoch {progress.best.epoch})")
-    if progress.eta_seconds is not None and progress.stage == "Training":
-        parts.append(f"{duration(progress.eta_seconds)} left")
-    return "  ".join(parts)
+    return parts
 
 
 def duration(seconds: float) -> str:
@@ -70,6 +78,29 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def listed(title: str, rows: Sequence[tuple[str, str]]) -> Table:
+    """What is told of a thing: its name, and below it a label and words a row."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, text in rows:
+        grid.add_row(f"  {label}", Text(text))
+    whole = Table.grid()
+    whole.add_row(Text(title))
+    whole.add_row(grid)
+    return whole
+
+
+def print_listed(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """The same, printed; on a terminal long words are folded beside their labels."""
+    if output.is_terminal:
+        output.print(listed(title, rows))
+        return
+    _print(title)
+    for label, text in rows:
+        _print(f"  {label:<15} {text}")
 
 
 class _Lines:

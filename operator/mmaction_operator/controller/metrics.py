@@ -10,10 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.kube import Controller, Exchange, Informer, Reconciled
 from mmaction_operator.plan import is_over
-from mmaction_operator.plan.status import RUNNING
+from mmaction_operator.plan.conditions import RUNNING, holds
 from mmaction_operator.ports import PortRegistry
 
 from .reconciler import Written
@@ -51,7 +50,7 @@ class Metrics:
         before, status, failure = event.before, event.status, event.course.failure
         if failure and (is_over(status) or status.attempt != before.attempt):
             self.failures.labels(failure.name).inc()
-        if status.attempt == 1 and all_run(status) and not all_run(before):
+        if status.attempt == 1 and holds(status, RUNNING) and not holds(before, RUNNING):
             self.start_seconds.observe((event.at - event.created).total_seconds())
 
     def exchanged(self, exchange: Exchange) -> None:
@@ -77,11 +76,6 @@ class State(Collector):
         for phase, count in sorted(tally.items()):
             phases.add_metric([phase], count)
         yield phases
-
-
-def all_run(status: TrainJobStatus) -> bool:
-    """Whether a status says that all pods run."""
-    return any((condition.type, condition.status) == (RUNNING, "True") for condition in status.conditions)
 
 
 BY_PHASE = "phase"

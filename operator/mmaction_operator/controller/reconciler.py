@@ -21,9 +21,11 @@ from mmaction_operator.kube import (
     Invalid,
     Key,
     Object,
+    Selection,
     Store,
 )
 from mmaction_operator.plan import (
+    AttemptSeen,
     Course,
     Settings,
     attempts_of,
@@ -31,6 +33,7 @@ from mmaction_operator.plan import (
     happenings,
     is_finished,
     is_over,
+    names,
     objects_of,
     status_of,
 )
@@ -129,7 +132,7 @@ class Reconciler:
         """Reconcile a job that is not over: its status first, as it records the lease, then its objects."""
         uid, now = stored["metadata"]["uid"], self.now()
         rendered = self.render(job)
-        course = course_of(job, rendered, attempts_of(self.jobs.children(uid), self.pods.by(BY_TRAINJOB, uid)))
+        course = course_of(job, rendered, self.attempts(job, uid))
         try:
             port = self.port_of(job, course)
         except PortFailure as failure:
@@ -151,6 +154,8 @@ class Reconciler:
             (pod,) = course.lost.pods
             self.client.delete(PODS, Key(job.metadata.namespace, pod.name), uid=pod.uid)
         elif course.seen is None and not isinstance(rendered, ConfigFailure):
+            if port and job.status and wait != 0:  # is the status that leases it still the newest?
+                self.client.apply_status(TRAINJOBS, manifest(stored, job.status))
             try:
                 self.make(uid, objects_of(job, rendered, course.attempt, port or 0, self.settings))
             except (Forbidden, Invalid, AlreadyExists) as error:
@@ -158,6 +163,19 @@ class Reconciler:
                 return (wait or SECONDS_REFUSED) if refused == str(error) else 0.0
             self._refused.pop(uid, None)
         return wait
+
+    def attempts(self, job: TrainJob, uid: str) -> tuple[AttemptSeen, ...]:
+        """What is seen of a job's attempts.
+
+        What an attempt's pods said is decided on once. So where the newest one's Job has ended and the end of a pod is
+        not seen, the server is asked: the Job's end may only have been seen first.
+        """
+        jobs = self.jobs.children(uid)
+        found = attempts_of(jobs, self.pods.by(BY_TRAINJOB, uid))
+        if found and found[-1].unheard:
+            mine = Selection(job.metadata.namespace, f"{names.UID}={uid}")
+            return attempts_of(jobs, self.client.list(PODS, mine).objects)
+        return found
 
     def make(self, uid: str, items: Iterable[Object]) -> None:
         """Make what is not there yet.
@@ -199,7 +217,10 @@ class Reconciler:
             return None
         if course.seen:
             return course.seen.port
-        return self.registry.lease(lease_of(job, course.attempt), avoid=course.avoid)
+        lease = lease_of(job, course.attempt)
+        if job.status and job.status.port and job.status.attempt == course.attempt:
+            self.registry.restore(job.status.port, lease)
+        return self.registry.lease(lease, avoid=course.avoid)
 
     def seconds_until_due(self, uid: str, before: TrainJobStatus | None, status: TrainJobStatus) -> float | None:
         """When a status is to be written: 0 for now, None for not at all, as it says nothing new.
@@ -285,7 +306,7 @@ def lease_of(job: TrainJob, attempt: int) -> ClusterLease:
 
 def manifest(stored: Object, status: TrainJobStatus) -> dict[str, Any]:
     """What is applied to write a status; the uid keeps it off another job of the same name."""
-    metadata = {name: stored["metadata"][name] for name in ("name", "namespace", "uid")}
+    metadata = {name: stored["metadata"][name] for name in ("name", "namespace", "uid", "resourceVersion")}
     return {
         "apiVersion": API_VERSION,
         "kind": KIND,

@@ -6,20 +6,25 @@ so two writers of one object meet in fields and not in whole objects, and saying
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from urllib3 import BaseHTTPResponse
+
 from .asking import Asking
+from .connection import no_answer_to
 from .errors import Gone, NotFound
 from .resource import EVERYTHING, Key, Object, Resource, Selection, version_of
-from .watch import Watch
+from .watch import CHUNK, Watch
 
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 MERGE = "application/merge-patch+json"
+PODS = Resource("", "v1", "pods", "Pod")
 PAGE = 500
 LISTS = 3
 """How often a list is begun whose pages become too old while it is read."""
+NO_OPTIONS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,23 @@ class Client(Asking):
         path = resource.path(selection.namespace)
         return Watch(self._open("watch", resource, path, query=query, read=silence), f"watch {path}", heard)
 
+    def log(
+        self, pod: Key, options: Mapping[str, str] = NO_OPTIONS, *, silence: float | None = None
+    ) -> Iterator[bytes]:
+        """What a pod's only container prints, in pieces as they arrive, to the end of it.
+
+        Args:
+            options: as the API has them, such as ``{"follow": "true", "tailLines": "10"}``. Default: what there is.
+            silence: seconds without a byte after which the stream is given up. Default: as for any answer.
+
+        Raises:
+            Invalid: the container has not begun.
+            NotFound: there is no such pod.
+            Unreachable: the stream broke off.
+        """
+        path = PODS.path_of(pod, "log")
+        return _pieces(self._open("log", PODS, path, query=options, read=silence), f"log {path}")
+
     def create(self, resource: Resource, manifest: Mapping[str, Any]) -> Object:
         """Make an object, or have a review (such as a TokenReview) answered.
 
@@ -104,19 +126,28 @@ class Client(Asking):
         return self._ask("create", resource, path, method="POST", query=query, body=manifest, repeatable=False)
 
     def apply(
-        self, resource: Resource, manifest: Mapping[str, Any], *, subresource: str = "", force: bool = True
+        self,
+        resource: Resource,
+        manifest: Mapping[str, Any],
+        *,
+        subresource: str = "",
+        force: bool = True,
+        dry_run: bool = False,
     ) -> Object:
         """Say what the fields given should be; fields that were given before and are not now are removed.
 
         Args:
             subresource: such as ``status``. Default: the object itself.
             force: take fields that others set. Default True, as a controller is right about what it controls.
+            dry_run: see what would be, and change nothing. Default False.
 
         Raises:
             Conflict: not ``force``, and somebody else set a field to another value.
         """
         path = resource.path_of(Key.of(manifest), subresource)
         query = {"fieldManager": self.field_manager, "force": str(force).lower()}
+        if dry_run:
+            query["dryRun"] = "All"
         return self._ask("apply", resource, path, method="PATCH", query=query, body=manifest, content_type=APPLY)
 
     def apply_status(self, resource: Resource, manifest: Mapping[str, Any]) -> Object:
@@ -168,3 +199,15 @@ class Client(Asking):
         except NotFound:
             return False
         return True
+
+
+def _pieces(response: BaseHTTPResponse, asked: str) -> Iterator[bytes]:
+    try:
+        while True:
+            with no_answer_to(asked):
+                piece = response.read1(CHUNK)
+            if not piece:
+                return
+            yield piece
+    finally:
+        response.close()

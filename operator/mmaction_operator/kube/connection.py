@@ -16,10 +16,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import urllib3
+import yaml
 from kubernetes.client.configuration import Configuration
 from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
-from yaml import YAMLError
 
 from .errors import Refused, Unreachable, refusal
 
@@ -27,6 +27,8 @@ POOL = 32
 """Connections kept open: one for each worker and watch, or every request in excess makes a TLS handshake."""
 
 IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+KUBECONFIG = "~/.kube/config"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +57,11 @@ class Connection:
     Args:
         configuration: the official client's.
         user_agent: by which the API server's logs and metrics name this program.
+        namespace: the one that is meant where none is named.
     """
 
-    def __init__(self, configuration: Configuration, *, user_agent: str) -> None:
+    def __init__(self, configuration: Configuration, *, user_agent: str, namespace: str = "default") -> None:
+        self.namespace = namespace
         configuration.keep_alive = True
         configuration.connection_pool_maxsize = POOL
         self._configuration = configuration
@@ -70,7 +74,8 @@ class Connection:
         """The connection that kubectl would make in the same place.
 
         Args:
-            kubeconfig: default None: KUBECONFIG, then the pod's service account, then ``~/.kube/config``.
+            kubeconfig: default None: the files that KUBECONFIG names, as one; then the pod's service account, then
+                ``~/.kube/config``.
             context: default None: the current one.
 
         Raises:
@@ -79,14 +84,22 @@ class Connection:
         configuration = Configuration()
         try:
             # Asked for here and not by the official client, which looks when it is imported.
-            file = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG")
-            if file is None and IN_CLUSTER in os.environ:
+            files = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
+            if not files and IN_CLUSTER in os.environ:
                 load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+                namespace = own_namespace()
             else:
-                load_kube_config(file, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
-        except (ConfigException, OSError, YAMLError) as error:
+                files = files or KUBECONFIG
+                context, namespace = context_of(files, context)
+                load_kube_config(files, context, configuration, persist_config=False)  # type: ignore[no-untyped-call]
+        except (ConfigException, OSError, yaml.YAMLError) as error:
             raise Unreachable(f"connect to Kubernetes: {error}") from error
-        return cls(configuration, user_agent=user_agent)
+        return cls(configuration, user_agent=user_agent, namespace=namespace)
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return str(self._configuration.host)
 
     def ask(self, request: Request) -> bytes:
         """Body of a good answer.
@@ -139,6 +152,28 @@ class Connection:
         with self._credentials:
             bearer = self._configuration.auth_settings().get("BearerToken")
         return {bearer["key"]: bearer["value"]} if bearer and bearer["value"] else {}
+
+
+def own_namespace() -> str:
+    """The namespace that this program's pod is in."""
+    return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() if SERVICE_ACCOUNT_NAMESPACE.exists() else "default"
+
+
+def context_of(files: str, name: str | None) -> tuple[str | None, str]:
+    """The context that kubectl would choose in kubeconfigs, and its namespace.
+
+    Of several files, the first that says something is right; the official client takes the current context of the last.
+
+    Args:
+        files: paths, separated as in KUBECONFIG; those that are not there are passed over.
+        name: of the context. Default None: the current one.
+    """
+    paths = [path for file in files.split(os.pathsep) if file and (path := Path(file).expanduser()).exists()]
+    contents = [content for path in paths if isinstance(content := yaml.safe_load(path.read_text()), dict)]
+    name = name or next((content["current-context"] for content in contents if content.get("current-context")), None)
+    known = (context for content in contents for context in content.get("contexts") or ())
+    chosen = next((context.get("context") for context in known if context.get("name") == name), None)
+    return name, (chosen or {}).get("namespace") or "default"
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 No clock, no network, no files; the time is an argument. ``observed`` reduces what a cluster has to what decisions are
 made of, ``course`` says where a job is on its way, ``objects`` what should exist, ``status`` and ``transitions`` what a
-user is told. ``failures`` holds the classes of failure and whether another attempt may help.
+user is told, in the words of ``conditions``. ``failures`` holds the classes of failure and whether another attempt may
+help.
 """
 
 from . import names
-from .course import Course, course_of, is_finished, is_over
+from .conditions import is_over
+from .course import Course, course_of, is_finished
 from .objects import objects_of
 from .observed import AttemptSeen, PodSeen, attempts_of
 from .run import run_of

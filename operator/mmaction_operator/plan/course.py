@@ -17,23 +17,30 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from mmaction_operator.api import TrainJob
-from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.result import Result
 
+from .conditions import PREFLIGHTED, holds, is_over
 from .failures import MOST_FREE, FailureSeen, charged, failure_of
 from .names import PREFLIGHT
 from .observed import AttemptSeen
-
-PREFLIGHTED = "Preflighted"
-"""The condition that says so."""
 
 Stage = Literal["Invalid", "Preflight", "Attempt", "Complete", "Failed"]
 
 FIRST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(minutes=5)
 """Between a charged failure and the next attempt: 10 s, doubled with each, to 5 minutes."""
+
+
+@dataclass(frozen=True)
+class FailedAttempt:
+    """An attempt that failed, and why."""
+
+    attempt: int
+    port: int
+    ended: datetime | None
+    failure: FailureSeen
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Course:
         begin: when the attempt may be made; None for at once.
         result: what the job left, once it is complete.
         lost: a preflight that Kubernetes took away: its pod is to be removed, and made again.
-        avoid: ports that attempts of this job have met trouble on.
+        failed: the attempts that failed before.
     """
 
     stage: Stage
@@ -58,7 +65,12 @@ class Course:
     begin: datetime | None = None
     result: Result | None = None
     lost: AttemptSeen | None = None
-    avoid: frozenset[int] = frozenset()
+    failed: tuple[FailedAttempt, ...] = ()
+
+    @property
+    def avoid(self) -> frozenset[int]:
+        """Ports that something else held."""
+        return frozenset(attempt.port for attempt in self.failed if attempt.failure.name == "Port")
 
 
 def course_of(job: TrainJob, rendered: Rendered | ConfigFailure, attempts: Sequence[AttemptSeen]) -> Course:
@@ -73,7 +85,7 @@ def course_of(job: TrainJob, rendered: Rendered | ConfigFailure, attempts: Seque
         return Course("Invalid", failure=FailureSeen(rendered.name, str(rendered)))
     preflight = [attempt for attempt in attempts if attempt.attempt == PREFLIGHT]
     training = [attempt for attempt in attempts if attempt.attempt != PREFLIGHT]
-    if job.spec.preflight and not training and not is_checked(job):
+    if job.spec.preflight and not training and not holds(job.status, PREFLIGHTED):
         if not preflight or preflight[0].state == "Active":
             return Course("Preflight", seen=preflight[0] if preflight else None)
         if preflight[0].state == "Failed":
@@ -86,42 +98,50 @@ def course_of(job: TrainJob, rendered: Rendered | ConfigFailure, attempts: Seque
 
 def is_finished(job: TrainJob) -> bool:
     """Whether a job is over: nothing that happens afterwards, to its objects say, makes it run again."""
-    return job.status is not None and is_over(job.status)
-
-
-def is_over(status: TrainJobStatus) -> bool:
-    """Whether a status says that its job is over."""
-    return any((c.type in ("Complete", "Failed")) and c.status == "True" for c in status.conditions)
-
-
-def is_checked(job: TrainJob) -> bool:
-    """Whether the preflight is over, though its Job may be gone."""
-    conditions = job.status.conditions if job.status else []
-    return any((condition.type, condition.status) == (PREFLIGHTED, "True") for condition in conditions)
+    return is_over(job.status)
 
 
 def course_of_training(job: TrainJob, attempts: Sequence[AttemptSeen]) -> Course:
     """Where a job is that has been checked."""
     known = (job.status.attempt or 0) if job.status else 0
-    if not attempts or attempts[-1].attempt < known:  # leased and not made yet, or removed by somebody
-        return Course("Attempt", attempt=max(known, 1), avoid=troubled(attempts))
-    newest = attempts[-1]
-    if newest.state == "Active":
-        return Course("Attempt", newest.attempt, newest, avoid=troubled(attempts))
-    if newest.state == "Complete":
-        return complete(newest)
-    failures = [failure_of(attempt) for attempt in attempts if attempt.state == "Failed"]
+    failed = failed_of(job, attempts)
+    newest = attempts[-1] if attempts else None
+    if newest and newest.state == "Complete":
+        return complete(newest, failed)
+    if failed and failed[-1].attempt + 1 >= max(known, newest.attempt + 1 if newest else 0):
+        return course_after(job, failed, newest)
+    if newest and newest.attempt >= known:
+        return Course("Attempt", newest.attempt, newest, failed=failed)
+    return Course("Attempt", max(known, 1), failed=failed)  # to be made, or removed by somebody
+
+
+def failed_of(job: TrainJob, attempts: Sequence[AttemptSeen]) -> tuple[FailedAttempt, ...]:
+    """The attempts that failed, in their order; one that is on record as what it was taken for, as its pods may go."""
+    found = {
+        seen.attempt: FailedAttempt(seen.attempt, seen.port, seen.ended, failure_of(seen))
+        for seen in attempts
+        if seen.state == "Failed"
+    }
+    for past in job.status.failures if job.status else ():
+        seen = found.get(past.attempt)
+        if seen is None or seen.failure.name != past.reason:
+            failure = FailureSeen(past.reason, "its pods are gone, and with them what they had to say")
+            found[past.attempt] = FailedAttempt(past.attempt, past.port or 0, past.ended, failure)
+    return tuple(found[number] for number in sorted(found))
+
+
+def course_after(job: TrainJob, failed: tuple[FailedAttempt, ...], newest: AttemptSeen | None) -> Course:
+    """Where a job is whose newest attempt failed: the same before the next one is on record as after."""
+    last, failures = failed[-1], [attempt.failure for attempt in failed]
     if gives_up(job, failures):
-        return Course("Failed", newest.attempt, newest, failures[-1])
-    return Course(
-        "Attempt", newest.attempt + 1, None, failures[-1], begin_after(newest, failures), avoid=troubled(attempts)
-    )
+        return Course("Failed", last.attempt, newest, last.failure, failed=failed)
+    return Course("Attempt", last.attempt + 1, None, last.failure, begin_after(last, failures), failed=failed)
 
 
-def complete(attempt: AttemptSeen) -> Course:
+def complete(attempt: AttemptSeen, failed: tuple[FailedAttempt, ...]) -> Course:
     """The end of a job whose pods all succeeded: what its first node said."""
     said = attempt.first.result if attempt.first else None
-    return Course("Complete", attempt.attempt, attempt, result=said)
+    return Course("Complete", attempt.attempt, attempt, result=said, failed=failed)
 
 
 def gives_up(job: TrainJob, failures: Sequence[FailureSeen]) -> bool:
@@ -131,16 +151,9 @@ def gives_up(job: TrainJob, failures: Sequence[FailureSeen]) -> bool:
     return charged(failures) > job.spec.backoff_limit or len(failures) - charged(failures) > MOST_FREE
 
 
-def begin_after(attempt: AttemptSeen, failures: Sequence[FailureSeen]) -> datetime | None:
+def begin_after(attempt: FailedAttempt, failures: Sequence[FailureSeen]) -> datetime | None:
     """When the attempt after a failed one may begin."""
     if failures[-1].retry == "free" or attempt.ended is None:
         return None
     doubled: timedelta = FIRST_WAIT * 2 ** min(charged(failures) - 1, 10)
     return attempt.ended + min(doubled, LONGEST_WAIT)
-
-
-def troubled(attempts: Sequence[AttemptSeen]) -> frozenset[int]:
-    """Ports that something else held."""
-    return frozenset(
-        attempt.port for attempt in attempts if attempt.state == "Failed" and failure_of(attempt).name == "Port"
-    )

@@ -60,10 +60,20 @@ class PodSeen:
         """Whether its container runs now."""
         return self.phase == "Running" and self.exit_code is None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it will say no more."""
+        return self.phase in ("Succeeded", "Failed")
+
 
 @dataclass(frozen=True)
 class AttemptSeen:
-    """An attempt's Job, by its name, and its pods; of a preflight, the pod that checks."""
+    """An attempt's Job, by its name, and its pods; of a preflight, the pod that checks.
+
+    Attributes:
+        state: it is over once its Job says so and no pod of it is seen to run.
+        unheard: of how many pods the end is not seen though the Job's is: they are gone, or it is yet to be seen.
+    """
 
     name: str
     attempt: int
@@ -71,6 +81,7 @@ class AttemptSeen:
     state: State
     ended: datetime | None
     pods: tuple[PodSeen, ...]
+    unheard: int = 0
 
     @property
     def first(self) -> PodSeen | None:
@@ -103,15 +114,17 @@ def attempt_seen(job: Object, pods: Iterable[PodSeen]) -> AttemptSeen:
     """One attempt."""
     metadata = job["metadata"]
     conditions = {c["type"]: c for c in job.get("status", {}).get("conditions", ()) if c["status"] == "True"}
-    state: State = "Complete" if "Complete" in conditions else "Failed" if "Failed" in conditions else "Active"
-    ended = conditions.get(state, {}).get("lastTransitionTime")
+    said: State = "Complete" if "Complete" in conditions else "Failed" if "Failed" in conditions else "Active"
+    ended = conditions.get(said, {}).get("lastTransitionTime")
+    pods = tuple(sorted(pods, key=lambda pod: (pod.index, pod.name)))
     return AttemptSeen(
         name=metadata["name"],
         attempt=int(metadata["labels"][names.ATTEMPT]),
         port=int(metadata.get("annotations", {}).get(names.PORT, 0)),
-        state=state,
+        state=said if all(pod.has_ended for pod in pods) else "Active",
         ended=datetime.fromisoformat(ended) if ended else None,
-        pods=tuple(sorted(pods, key=lambda pod: (pod.index, pod.name))),
+        pods=pods,
+        unheard=job["spec"]["completions"] - sum(pod.has_ended for pod in pods) if ended else 0,
     )
 
 

@@ -9,6 +9,7 @@ from mmaction_operator.api import TrainJob
 from mmaction_operator.api.status import (
     BestStatus,
     Condition,
+    FailureStatus,
     Phase,
     ProgressStatus,
     ProtocolStatus,
@@ -18,15 +19,23 @@ from mmaction_operator.api.status import (
 )
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract.errors import ConfigFailure
-from mmaction_trainer.contract.progress import Progress
+from mmaction_trainer.contract.progress import Progress, Stage
 from mmaction_trainer.contract.result import Result, Score
 
-from .course import PREFLIGHTED, Course
+from .conditions import COMPLETE, FAILED, PREFLIGHTED, RUNNING, VALIDATED, Reason
+from .course import Course
 from .observed import AttemptSeen, PodSeen
 from .run import identity_of, results_uri
 
-VALIDATED, RUNNING, COMPLETE, FAILED = "Validated", "Running", "Complete", "Failed"
 LONGEST_MESSAGE = 4000
+
+PHASES: dict[Stage, Phase] = {
+    "Preparing": "Starting",
+    "Starting": "Starting",
+    "Testing": "Testing",
+    "Uploading": "Testing",
+}
+"""Of an attempt whose pods run, by what its trainer last said; where that is not named here, it is Running."""
 
 Saying = tuple[str, str, str, str]
 """A condition to be: type, status, reason, message."""
@@ -61,13 +70,22 @@ def status_of(
         phase=phase_of(course, progress),
         conditions=conditions_of(job, before, sayings(job, course, refused), now),
         attempt=course.attempt if training else before.attempt,
-        port=(port or before.port) if training else before.port,
-        nodes=[pod.node for pod in pods if pod.node] or before.nodes if training else before.nodes,
+        failures=failures_of(course) or before.failures,
+        port=(port or (course.seen and course.seen.port) or before.port) if training else before.port,
+        nodes=[pod.node for pod in pods if pod.node] if training else [],
         effective_lr=None if isinstance(rendered, ConfigFailure) else rendered.effective_lr,
         config_sha256=None if isinstance(rendered, ConfigFailure) else rendered.sha256,
         progress=progress_of(progress) if progress and training else before.progress,
         results=results_of(job, course.result) if course.stage == "Complete" else before.results,
     )
+
+
+def failures_of(course: Course) -> list[FailureStatus]:
+    """The attempts that failed, for the record."""
+    return [
+        FailureStatus(attempt=past.attempt, reason=past.failure.name, port=past.port or None, ended=past.ended)
+        for past in course.failed
+    ]
 
 
 def phase_of(course: Course, progress: Progress | None) -> Phase:
@@ -80,28 +98,21 @@ def phase_of(course: Course, progress: Progress | None) -> Phase:
         return "Pending"
     if course.stage == "Preflight":
         return "Validating"
-    stage = progress.stage if progress else "Starting"
-    return (
-        "Starting"
-        if stage in ("Preparing", "Starting")
-        else "Testing"
-        if stage in ("Testing", "Uploading")
-        else "Running"
-    )
+    return PHASES.get(progress.stage if progress else "Starting", "Running")
 
 
 def sayings(job: TrainJob, course: Course, refused: str) -> list[Saying]:
     """The conditions that hold now."""
     failure = course.failure
-    checked = ("Passed", "data, storage and weights are as they should be")
+    checked = (Reason.PASSED, "data, storage and weights are as they should be")
     if not job.spec.preflight:
-        checked = ("NotAsked", "spec.preflight is false: nothing was checked before the pods were made")
+        checked = (Reason.NOT_ASKED, "spec.preflight is false: nothing was checked before the pods were made")
     if course.stage == "Invalid":
         assert failure
         return [(VALIDATED, "False", failure.name, failure.message), (FAILED, "True", failure.name, failure.message)]
-    said: list[Saying] = [(VALIDATED, "True", "Rendered", "the config renders")]
+    said: list[Saying] = [(VALIDATED, "True", Reason.RENDERED, "the config renders")]
     if course.stage == "Preflight":
-        checking = waiting(course.seen, "Checking", "data, storage and weights are checked")
+        checking = waiting(course.seen, Reason.CHECKING, "data, storage and weights are checked")
         return [*said, (PREFLIGHTED, "False", *(not_made(refused) if refused else checking))]
     if course.stage == "Failed" and course.attempt == 0:
         assert failure
@@ -110,17 +121,17 @@ def sayings(job: TrainJob, course: Course, refused: str) -> list[Saying]:
     if course.stage == "Complete":
         return [
             *said,
-            (RUNNING, "False", "Ended", "training has ended"),
-            (COMPLETE, "True", "Succeeded", succeeded(course)),
+            (RUNNING, "False", Reason.ENDED, "training has ended"),
+            (COMPLETE, "True", Reason.SUCCEEDED, succeeded(course)),
         ]
     if course.stage == "Failed":
-        return [*said, (RUNNING, "False", "Ended", "training has ended"), failed(course)]
+        return [*said, (RUNNING, "False", Reason.ENDED, "training has ended"), failed(course)]
     return [*said, running(course, refused)]
 
 
 def not_made(refused: str) -> tuple[str, str]:
     """That the API server did not take an object."""
-    return "FailedCreate", f"{refused}. It is tried again: begins once this is mended"
+    return Reason.NOT_MADE, f"{refused}. It is tried again: begins once this is mended"
 
 
 def running(course: Course, refused: str) -> Saying:
@@ -130,19 +141,19 @@ def running(course: Course, refused: str) -> Saying:
     if course.seen is None:
         if course.failure:
             message = f"attempt {course.attempt - 1} failed ({course.failure.name}): {course.failure.message}"
-            return RUNNING, "False", "Retrying", message
-        return RUNNING, "False", "Creating", "the pods are being made"
+            return RUNNING, "False", Reason.RETRYING, message
+        return RUNNING, "False", Reason.CREATING, "the pods are being made"
     pods = course.seen.pods
     if pods and all(pod.runs or pod.exit_code == 0 for pod in pods):
-        return RUNNING, "True", "Training", f"attempt {course.attempt} runs on port {course.seen.port}"
-    return RUNNING, "False", *waiting(course.seen, "Starting", "the pods are being started")
+        return RUNNING, "True", Reason.TRAINING, f"attempt {course.attempt} runs on port {course.seen.port}"
+    return RUNNING, "False", *waiting(course.seen, Reason.STARTING, "the pods are being started")
 
 
 def waiting(seen: AttemptSeen | None, reason: str, message: str) -> tuple[str, str]:
     """Why pods wait, if somebody has to know; else that all goes its way."""
     if seen and seen.state == "Active" and not seen.pods:
         do = f"if that lasts, `kubectl describe job {seen.name}` says why (a quota, the pod security level ...)"
-        return "NoPods", f"the Job {seen.name} has made no pod yet; {do}"
+        return Reason.NO_PODS, f"the Job {seen.name} has made no pod yet; {do}"
     held = next((pod for pod in seen.pods if pod.waiting), None) if seen else None
     if not held or not held.waiting:
         return reason, message

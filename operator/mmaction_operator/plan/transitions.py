@@ -6,14 +6,8 @@ from dataclasses import dataclass
 
 from mmaction_operator.api.status import Condition, TrainJobStatus
 
+from .conditions import FAILED, telling
 from .course import Course
-
-GOOD = frozenset(
-    {"Rendered", "NotAsked", "Checking", "Passed", "Creating", "Starting", "Training", "Ended", "Succeeded"}
-)
-"""Reasons that nobody has to be warned of."""
-QUIET = frozenset({"NoPods", "Rendered", "NotAsked", "Checking", "Creating", "Starting", "Ended", "Retrying"})
-"""Reasons that are told by another event, or by none."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +22,7 @@ class Happening:
 def happenings(before: TrainJobStatus | None, now: TrainJobStatus, course: Course) -> list[Happening]:
     """What changed between two statuses, as events."""
     earlier = {condition.type: condition for condition in before.conditions} if before else {}
-    told = [c for c in now.conditions if c.type == "Failed"] or now.conditions  # its message holds what led to it
+    told = [c for c in now.conditions if c.type == FAILED] or now.conditions  # its message holds what led to it
     found = [of_condition(c) for c in told if is_news(c, earlier.get(c.type))]
     if course.failure and course.stage == "Attempt" and now.attempt != (before.attempt if before else None):
         found.append(of_retry(course))
@@ -37,14 +31,14 @@ def happenings(before: TrainJobStatus | None, now: TrainJobStatus, course: Cours
 
 def is_news(condition: Condition, earlier: Condition | None) -> bool:
     """Whether a condition says what it did not say before, and a user wants to know."""
-    return condition.reason not in QUIET and (earlier is None or earlier.reason != condition.reason)
+    return telling(condition.reason) != "none" and (earlier is None or earlier.reason != condition.reason)
 
 
 def of_condition(condition: Condition) -> Happening:
     """The event of a condition: its reason, unless another word says more."""
-    if condition.type == "Failed":
+    if condition.type == FAILED:
         return Happening("JobFailed", condition.message, warning=True)
-    return Happening(condition.reason, condition.message, warning=condition.reason not in GOOD)
+    return Happening(condition.reason, condition.message, warning=telling(condition.reason) == "warning")
 
 
 def of_retry(course: Course) -> Happening:

@@ -44,7 +44,10 @@ def test_a_pod_is_its_service_account_and_its_rotated_token_is_read_again(
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", server.address)
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(server.PORT))
     monkeypatch.delenv("KUBECONFIG", raising=False)
+    (tmp_path / "namespace").write_text("team-a")
+    monkeypatch.setattr("mmaction_operator.kube.connection.SERVICE_ACCOUNT_NAMESPACE", tmp_path / "namespace")
     connection = Connection.load(user_agent="tests")
+    assert connection.namespace == "team-a"
     assert whoami(connection) == f"system:serviceaccount:{namespace}:first"
     token.write_text(tokens[1])
 

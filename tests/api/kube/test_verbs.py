@@ -116,6 +116,12 @@ def test_two_who_set_one_field_are_in_conflict_unless_one_insists(
         others.apply(CONFIG_MAPS, config_map(namespace, "a", x="theirs"), force=False)
 
 
+def test_what_would_be_can_be_seen_without_it_being_done(client: Client, namespace: str) -> None:
+    assert client.apply(CONFIG_MAPS, config_map(namespace, "a", x="1"), dry_run=True)["data"] == {"x": "1"}
+    with pytest.raises(NotFound):
+        client.get(CONFIG_MAPS, Key(namespace, "a"))
+
+
 def test_a_status_is_applied_beside_the_spec(client: Client, job: Object) -> None:
     key = Key.of(job)
     client.apply_status(TRAIN_JOBS, train_job(key, status={"phase": "Running", "port": 20000}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -274,6 +275,30 @@ def test_a_watch_that_breaks_off_says_so(server: ScriptedServer, client: Client,
         pytest.raises(Unreachable, match=f"watch /apis/example.dev/v1/things: {error}"),
     ):
         list(watch)
+
+
+LOG = "/api/v1/namespaces/one/pods/a/log"
+
+
+def test_a_log_arrives_in_pieces_while_it_is_written(server: ScriptedServer, client: Client) -> None:
+    later = threading.Event()
+    server.answers(Stream((b"first\nsec", later, b"ond\n"), "in order"))
+    pieces = client.log(A, {"follow": "true", "tailLines": "5"}, silence=5)
+    assert next(pieces) == b"first\nsec"
+    later.set()
+    assert b"".join(pieces) == b"ond\n"
+    (asked,) = server.asked
+    assert (asked.path, asked.query) == (LOG, {"follow": "true", "tailLines": "5"})
+
+
+def test_a_log_that_breaks_off_or_is_refused_says_so(server: ScriptedServer, client: Client) -> None:
+    server.answers(Stream((b"half a l",), "cut"), Stream(), refusal(400, "BadRequest", "waiting to start"))
+    with pytest.raises(Unreachable, match=f"log {LOG}: no answer"):
+        list(client.log(A))
+    with pytest.raises(Unreachable, match="timed out"):
+        list(client.log(A, silence=0.1))
+    with pytest.raises(Invalid, match="waiting to start"):
+        client.log(A)
 
 
 def test_every_request_is_told_of(server: ScriptedServer, client: Client) -> None:

@@ -1,0 +1,280 @@
+"""Whatever the order, repetition, loss or lateness of what a controller sees, and wherever it is killed: what it says
+and what it makes follow from what has happened in the cluster, as if it had seen each thing at once.
+
+Here runs the real reconciler, with the real client, stores and leases, on a cluster in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmaction_operator.kube import Key, KubeError
+from mmaction_operator.plan import names
+from tests.trainjob_cases import changed
+
+from .cluster import WATCHED, Cluster, Killed, Object, Process
+from .life import DONE, GONE, LOST_PEER, NAMESPACE, Attempt, End, Life, Story, has_ended
+
+PORT, EVICTED, NODE_LOST = End("free", 13, says=True), End("free", 137, "Evicted"), End("free", why="NodeLost")
+STORAGE, SILENT = End("charged", 12, says=True), End("charged", 139)
+DATA, MEMORY, DISK = End("never", 11, says=True), End("never", 137, "OOMKilled"), End("never", 18)
+
+FIRST_WAIT = timedelta(seconds=10)
+Seen = tuple[dict[str, Any], list[tuple[str, str]]]
+"""What a status says, and kinds and names of a job's objects."""
+
+
+class Guard:
+    """Looks at each object that the controller makes, before it is there: what must hold at every moment."""
+
+    def __init__(self, cluster: Cluster, lives: Mapping[str, Life]) -> None:
+        self.cluster, self.lives = cluster, lives
+        self.ports: dict[tuple[str, int], int] = {}
+        cluster.made = self.made
+
+    def made(self, kind: str, item: Object) -> None:
+        """Told of an object."""
+        if kind not in ("jobs", "pods"):
+            return
+        life, attempt = self.lives[item["metadata"]["labels"][names.JOB]], attempt_of(item)
+        assert not life.finished, "a job that is over gets an object"
+        if kind == "pods":
+            assert not any(job == life.key.name for job, _ in self.ports), "it is checked after training has begun"
+            return
+        port, status = port_of(item), life.trainjob.get("status", {})
+        assert (status.get("attempt"), status.get("port")) == (attempt, port), (
+            "an attempt is made before it is on record"
+        )
+        assert self.ports.setdefault((life.key.name, attempt), port) == port, "an attempt has two ports"
+        for job in self.cluster.all("jobs"):
+            if not has_ended(job):
+                assert job["metadata"]["labels"][names.JOB] != life.key.name, "two attempts are alive"
+                assert port_of(job) != port, "two jobs have one port"
+        for number in range(1, attempt):
+            assert life.story.attempt(number).end != PORT or self.ports[life.key.name, number] != port, "a port again"
+        self.waited(life, attempt)
+
+    def waited(self, life: Life, attempt: int) -> None:
+        """An attempt after one that failed by itself waits, each time twice as long."""
+        before = [life.story.attempt(number).end.counts for number in range(1, attempt)]
+        if before and before[-1] == "charged":
+            wait = FIRST_WAIT * 2 ** (before.count("charged") - 1)
+            assert self.cluster.now >= life.ended[attempt - 1] + wait, "an attempt begins too soon"
+
+
+def attempt_of(item: Object) -> int:
+    """Which attempt a Job or pod is of."""
+    return int(item["metadata"]["labels"][names.ATTEMPT])
+
+
+def port_of(job: Object) -> int:
+    """The port of a Job."""
+    return int(job["metadata"]["annotations"][names.PORT])
+
+
+class Play:
+    """Jobs in a cluster, each with its story, and a controller."""
+
+    def __init__(self, stories: Mapping[str, Story]) -> None:
+        self.cluster = Cluster()
+        for name, story in stories.items():
+            manifest = changed({f"spec.{field}": value for field, value in story.spec.items()})
+            manifest["metadata"] |= {"name": name, "namespace": NAMESPACE, "uid": f"uid-of-{name}", "generation": 1}
+            self.cluster.put("trainjobs", manifest)
+        self.lives = {name: Life(self.cluster, Key(NAMESPACE, name), story) for name, story in stories.items()}
+        self.guard = Guard(self.cluster, self.lives)
+        self.process = Process(self.cluster)
+
+    def reconcile(self, name: str) -> float | None:
+        """One turn of the controller. What fails is done again, by another process if need be."""
+        try:
+            return self.process.reconcile(Key(NAMESPACE, name))
+        except KubeError:
+            return 0.0
+        except Killed:
+            self.process = Process(self.cluster)
+            return 0.0
+
+    def settle(self) -> None:
+        """Let the controller see everything and come to rest, as long as that takes."""
+        self.cluster.trouble.clear()
+        for _ in range(12):
+            before = self.cluster.changes
+            for kind in WATCHED:
+                self.process.see(kind)
+            wait = max(self.reconcile(name) or 0.0 for name in self.lives)
+            self.cluster.later(wait)
+            if not wait and before == self.cluster.changes:
+                return
+        raise AssertionError("the controller does not come to rest")
+
+    def seen(self, name: str) -> Seen:
+        """What the controller says of a job, and what there is of it."""
+        mine = [(of, item) for (of, _), item in self.cluster.objects.items() if of != "events"]
+        labelled = [
+            (of, item["metadata"]) for of, item in mine if item["metadata"].get("labels", {}).get(names.JOB) == name
+        ]
+        return said(self.lives[name].trainjob), sorted((of, metadata["name"]) for of, metadata in labelled)
+
+
+def said(trainjob: Object) -> dict[str, Any]:
+    """What a status says, without times and ports: these depend on when things happen, and on what else there is."""
+    status = json.dumps(trainjob.get("status", {}), sort_keys=True)
+    status = re.sub(r'("(?:lastTransitionTime|ended)": )"[^"]*"', r'\1""', status)
+    found: dict[str, Any] = json.loads(re.sub(r'("port": |on port )\d+', r"\g<1>0", status))
+    return found
+
+
+def seen_at_once(name: str, story: Story) -> list[Seen]:
+    """What is said, and there, after each step of a story of which the controller sees each step at once."""
+    play, found = Play({name: story}), list[Seen]()
+    while True:
+        play.settle()
+        found.append(play.seen(name))
+        if not play.lives[name].step():
+            assert play.lives[name].over, f"after {len(found) - 1} steps, the controller does not act: {found[-1]}"
+            assert (found[-1][0]["phase"], found[-1][0].get("attempt")) == outcome(story)
+            return found
+
+
+def outcome(story: Story) -> tuple[str, int | None]:
+    """How a job ends by the rules that users are told: its phase, and the last attempt."""
+    if any(end.counts in ("charged", "never") and end.stays for end in story.checks):
+        return "Failed", None
+    charged = 0
+    for number, attempt in enumerate([*story.attempts, Attempt()], start=1):
+        charged += attempt.end.counts == "charged"
+        if attempt.end.counts == "success":
+            return "Succeeded", number
+        if attempt.end.counts == "never" or charged > story.spec["backoffLimit"]:
+            return "Failed", number
+    raise AssertionError("a story ends")
+
+
+ATTEMPTS = st.builds(
+    Attempt,
+    end=st.sampled_from([PORT, EVICTED, NODE_LOST, STORAGE, SILENT, LOST_PEER, GONE, DATA, MEMORY, DISK]),
+    peer=st.sampled_from([LOST_PEER, GONE]),
+    first=st.integers(0, 1),
+    removed=st.sampled_from([None, None, None, 0, 1, 2, 3]),
+    cleared=st.sampled_from(["", "", "pods", "jobs"]),
+)
+CHECKS = st.sampled_from([(DONE,), (DONE,), (DONE,), (EVICTED, DONE), (GONE, DONE), (DATA,), (STORAGE,)])
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    """What may happen to a job."""
+    spec: dict[str, Any] = {"backoffLimit": draw(st.integers(0, 2)), "preflight": draw(st.booleans())}
+    attempts = draw(st.lists(ATTEMPTS, max_size=4))
+    if draw(st.booleans()):
+        spec["resources"] = {"nodes": 2}
+    else:
+        attempts = [replace(attempt, first=0) for attempt in attempts]
+    return Story(spec, draw(CHECKS) if spec["preflight"] else (), tuple(attempts))
+
+
+NAMES = st.sampled_from("ab")
+MOVES = {
+    "step": NAMES,
+    "see": st.tuples(st.sampled_from(WATCHED), st.integers(1, 4)),
+    "reconcile": NAMES,
+    "wait": st.sampled_from([1, 9, 30]),
+    "nothing": st.none(),
+    "trouble": st.sampled_from(["lost", "unanswered", "killed", "killed afterwards"]),
+    "restart": st.none(),
+    "settle": st.none(),
+    "successor": st.fixed_dictionaries({kind: st.integers(0, 9) for kind in WATCHED}),
+}
+
+
+@dataclass(frozen=True)
+class Course:
+    """How it goes, turn by turn.
+
+    Args:
+        steps: every how many turns something happens.
+        sees: every how many turns each kind is seen.
+        acts: every how many turns each job is reconciled.
+        moves: what else happens, one in each turn, from the begin again after the last.
+    """
+
+    steps: Mapping[str, int]
+    sees: Mapping[str, int]
+    acts: Mapping[str, int]
+    moves: tuple[tuple[str, Any], ...]
+
+
+def rhythms(names: Iterable[str], often: list[int]) -> st.SearchStrategy[dict[str, int]]:
+    """How often something is done with each of these."""
+    return st.fixed_dictionaries({name: st.sampled_from(often) for name in names})
+
+
+MOVE = st.sampled_from(sorted(MOVES)).flatmap(lambda name: st.tuples(st.just(name), MOVES[name]))
+COURSES = st.builds(
+    Course,
+    steps=rhythms("ab", [1, 2, 4, 8]),
+    sees=rhythms(WATCHED, [1, 1, 2, 3, 8, 21]),
+    acts=rhythms("ab", [1, 1, 2, 5, 13]),
+    moves=st.lists(MOVE, min_size=1, max_size=30).map(tuple),
+)
+TURNS = 100
+
+
+@given(told=st.fixed_dictionaries({"a": stories()}, optional={"b": stories()}), course=COURSES)
+@settings(max_examples=300, deadline=None, derandomize=True)  # the same in every run: a failure is never by chance
+def test_what_is_said_and_made_follows_from_what_has_happened(told: dict[str, Story], course: Course) -> None:
+    at_once = {name: seen_at_once(name, story) for name, story in told.items()}
+    play = Play(told)
+    for turn in range(TURNS):
+        take_turn(play, course, turn, at_once)
+    while not all(life.over for life in play.lives.values()):
+        check(play, at_once)
+        for life in play.lives.values():
+            life.step()
+    check(play, at_once)
+
+
+def take_turn(play: Play, course: Course, turn: int, at_once: Mapping[str, list[Seen]]) -> None:
+    """What happens in a turn."""
+    for name, life in play.lives.items():
+        if turn % course.steps[name] == 0:
+            life.step()
+    for kind in WATCHED:
+        if turn % course.sees[kind] == 0:
+            play.process.see(kind)
+    for name in play.lives:
+        if turn % course.acts[name] == 0:
+            play.reconcile(name)
+    match course.moves[turn % len(course.moves)]:
+        case ("step", name) if name in play.lives:
+            play.lives[name].step()
+        case ("see", (kind, most)):
+            play.process.see(kind, most)
+        case ("reconcile", name) if name in play.lives:
+            play.reconcile(name)
+        case ("wait", seconds):
+            play.cluster.later(seconds)
+        case ("trouble", what):
+            play.cluster.trouble.append(what)
+        case ("restart", _):
+            play.process = Process(play.cluster)
+        case ("successor", behind):
+            play.process = Process(play.cluster, behind)
+        case ("settle", _):
+            check(play, at_once)
+
+
+def check(play: Play, at_once: Mapping[str, list[Seen]]) -> None:
+    """At rest, what is said and there is what has happened so far leads to, and every port is on record."""
+    play.settle()
+    for name, life in play.lives.items():
+        assert play.seen(name) == at_once[name][life.steps]
