@@ -332,6 +332,7 @@ def main() -> None:
         "cases": measured,
     }
     if options.record:
+        RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(record, indent=2) + "\n")
 
 

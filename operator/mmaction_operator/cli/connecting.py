@@ -16,7 +16,7 @@ from mmaction_trainer.contract.errors import Failure
 if TYPE_CHECKING:
     from .cluster import Cluster
 
-JobName = Annotated[str, typer.Argument(help="Name of a TrainJob on the cluster.", metavar="NAME", show_default=False)]
+JobName = Annotated[str, typer.Argument(help="Name of a TrainJob on the cluster.", show_default=False)]
 Namespace = Annotated[
     str | None,
     typer.Option("--namespace", "-n", help="Namespace of the job. Default: the context's.", show_default=False),

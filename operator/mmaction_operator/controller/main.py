@@ -68,7 +68,7 @@ class Options:
     lease: Key | None = None
     identity: str = field(default_factory=socket.gethostname)
     address: tuple[str, int] = ("", 8080)
-    workers: int = 8
+    workers: int = 4
     rate: tuple[float, int] = (200.0, 400)
     kubeconfig: Path | None = None
 
@@ -185,7 +185,7 @@ def controller(
     namespaces: str = option("", "NAMESPACES", "Namespaces to take care of, separated by commas; default: all."),
     lease: str = option("", "LEASE", "NAMESPACE/NAME of the Lease by which one of several replicas leads."),
     port: int = option(8080, "PORT", "Where HTTP is answered: probes, metrics, progress."),
-    workers: int = option(8, "WORKERS", "Jobs that are reconciled at once."),
+    workers: int = option(4, "WORKERS", "Jobs that are reconciled at once."),
     log_level: str = option("info", "LOG_LEVEL", "debug, info, warning or error."),
 ) -> None:
     """Run the controller: TrainJobs of a cluster become pods, and what these say becomes status."""

@@ -34,6 +34,7 @@ PHASES: dict[Stage, Phase] = {
     "Starting": "Starting",
     "Testing": "Testing",
     "Uploading": "Testing",
+    "Done": "Testing",  # until its pods have ended
 }
 """Of an attempt whose pods run, by what its trainer last said; where that is not named here, it is Running."""
 

@@ -14,7 +14,7 @@ from mmaction_operator.plan.status import duration
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract import errors
 from mmaction_trainer.contract.errors import ConfigFailure
-from mmaction_trainer.contract.progress import Best, Progress
+from mmaction_trainer.contract.progress import Best, Progress, Stage
 from mmaction_trainer.contract.result import Score
 from mmaction_trainer.contract.run import Protocol
 
@@ -56,6 +56,23 @@ def test_a_job_that_trains_shows_how_far_it_is(rendered: Rendered) -> None:
     assert (found.progress.epoch, found.progress.best and found.progress.best.top1) == (3, 0.5)
     assert found.progress.eta == "2h13m"
     assert (found.effective_lr, found.config_sha256) == (rendered.effective_lr, rendered.sha256)
+
+
+@pytest.mark.parametrize(
+    ("stage", "phase"),
+    [
+        ("Preparing", "Starting"),
+        ("Starting", "Starting"),
+        ("Training", "Running"),
+        ("Validating", "Running"),
+        ("Testing", "Testing"),
+        ("Uploading", "Testing"),
+        ("Done", "Testing"),
+    ],
+)
+def test_the_phase_goes_forward_with_what_the_trainer_says(rendered: Rendered, stage: Stage, phase: str) -> None:
+    said = PROGRESS.model_copy(update={"stage": stage})
+    assert status(rendered, [CHECKED, an_attempt(1, a_pod())], progress=said).phase == phase
 
 
 def test_scores_carry_the_protocol_that_they_were_measured_by(rendered: Rendered) -> None:
