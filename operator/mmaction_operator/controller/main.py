@@ -25,6 +25,7 @@ from mmaction_operator.kube import (
     Informer,
     Key,
     LeadershipLost,
+    Selection,
     TokenBucket,
     controller_in,
     hasty,
@@ -114,7 +115,9 @@ class Application:
         if not self._restored:
             with self._restoring:
                 if not self._restored:
-                    self.reconciler.restore_leases()
+                    for namespace in self.options.namespaces or (None,):
+                        listed = self.client.list(TRAINJOBS, Selection(namespace))
+                        self.reconciler.restore_leases(listed.objects)
                     self._restored = True
         return self.reconciler(key)
 

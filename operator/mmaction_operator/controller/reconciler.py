@@ -243,9 +243,14 @@ class Reconciler:
         self.client.apply_status(TRAINJOBS, manifest(stored, status))
         self._written[stored["metadata"]["uid"]] = self.clock()
 
-    def restore_leases(self) -> None:
-        """Take back the leases of every job that is not over, before any is given out."""
-        for stored in self.trainjobs.all():
+    def restore_leases(self, trainjobs: Iterable[Object]) -> None:
+        """Take back the leases of every job that is not over, before any is given out.
+
+        Args:
+            trainjobs: as the server has them now that this process leads: what it saw before may be older than what
+                its predecessor wrote last.
+        """
+        for stored in trainjobs:
             job = read(stored)
             if not is_finished(job) and job.status and job.status.port and job.status.attempt:
                 self.registry.restore(job.status.port, lease_of(job, job.status.attempt))

@@ -160,7 +160,9 @@ class Process:
         client = Client(connection=cluster, field_manager="operator", patience=Patience(attempts=1), limit=None)
         self._reconciler = Reconciler(
             client=client,
-            **self._stores,
+            trainjobs=self._stores["trainjobs"],
+            jobs=self._stores["jobs"],
+            pods=self._stores["pods"],
             registry=PortRegistry(PORTS),
             board=ProgressBoard(),
             events=EventRecorder(client, component="operator", instance="one", clock=self._clock, now=self._now),
@@ -181,7 +183,7 @@ class Process:
     def reconcile(self, key: Key) -> float | None:
         """Reconcile a job; leases are taken back before the first."""
         if not self._restored:
-            self._reconciler.restore_leases()
+            self._reconciler.restore_leases(self.cluster.all("trainjobs"))
             self._restored = True
         return self._reconciler(key)
 

@@ -46,6 +46,8 @@ class End:
 
 DONE = End("success", 0, says=True)
 LOST_PEER = End("charged", 16, says=True)
+SPOILED = End("never", 18)
+"""Of the pods of a Job that is removed: whoever takes them for its successor's gives the job up."""
 GONE = End("charged", stays=False)
 """Taken away with all that it had to say: with its node, or by the Job controller as another pod has failed."""
 
@@ -153,12 +155,12 @@ class Life:
         """An attempt from its Job to that Job's end; told from the begin where somebody removed it."""
         removed = self.story.attempt(number).removed
         if removed is not None:
-            yield from happening([*self._steps(number, job)[:removed], partial(self.cluster.remove, "jobs", job)])
+            vain = self._steps(number, job, Attempt(SPOILED))[:removed]
+            yield from happening([*vain, partial(self.cluster.remove, "jobs", job)])
             yield from self._until_made("jobs", job)
-        yield from happening(self._steps(number, job))
+        yield from happening(self._steps(number, job, self.story.attempt(number)))
 
-    def _steps(self, number: int, job: Key) -> list[Callable[[], None]]:
-        told = self.story.attempt(number)
+    def _steps(self, number: int, job: Key, told: Attempt) -> list[Callable[[], None]]:
         pods = [Key(NAMESPACE, f"{job.name}-{index}") for index in range(self.story.nodes)]
         order = sorted(range(len(pods)), key=lambda index: index != told.first)
         return [

@@ -9,7 +9,7 @@ import pytest
 
 from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.plan import course_of, happenings, status_of
-from mmaction_operator.plan.observed import pod_seen
+from mmaction_operator.plan.observed import attempt_seen, pod_seen
 from mmaction_operator.plan.status import duration
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract import errors
@@ -174,3 +174,12 @@ def test_a_kubelets_word_is_read_whatever_else_a_pod_holds() -> None:
     seen = pod_seen(pod)
     assert (seen.index, seen.exit_code, seen.result, seen.reason, seen.runs) == (3, 13, None, "", False)
     assert pod_seen({"metadata": {"uid": "u", "name": "n"}}).phase == "Pending"
+
+
+def test_an_attempt_is_not_over_while_a_pod_of_it_is_seen_to_run() -> None:
+    failed = {"type": "Failed", "status": "True", "lastTransitionTime": NOW.isoformat()}
+    metadata = {"name": "job-1", "labels": {"mmaction.dev/attempt": "1"}}
+    job = {"metadata": metadata, "spec": {"completions": 2}, "status": {"conditions": [failed]}}
+    for peer, state, unheard in ((a_pod(1), "Active", 1), (ended(16, index=1, phase="Failed"), "Failed", 0)):
+        seen = attempt_seen(job, [ended(12), peer])
+        assert (seen.state, seen.unheard) == (state, unheard)
