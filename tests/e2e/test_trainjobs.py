@@ -283,7 +283,8 @@ def kill_controller(cluster: Cluster, namespace: str) -> bool:
 def test_jobs_are_trained_once_each_while_the_controller_is_killed(
     cluster: Cluster, operator: str, team: str, data: str, results: Callable[[str], Storage]
 ) -> None:
-    jobs = [a_job(f"job-{number}", team, data) for number in range(3)]
+    training = {"epochs": 6, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
+    jobs = [a_job(f"job-{number}", team, data, training=training) for number in range(3)]
     chance, kills = random.Random(5), 0
     cluster.server.apply(*jobs)
     deadline = time.monotonic() + 300
@@ -291,7 +292,7 @@ def test_jobs_are_trained_once_each_while_the_controller_is_killed(
         kills += kill_controller(cluster, operator)
         assert time.monotonic() < deadline, told(cluster, jobs[0])
         time.sleep(chance.uniform(18, 30))  # the next one leads once the lease of the one killed is over, in 15 s
-    assert kills >= 3
+    assert kills >= 2, "the jobs were over before they were disturbed"
     statuses = [cluster.server.request("GET", path_of(job)).body["status"] for job in jobs]
     for job, status in zip(jobs, statuses, strict=True):
         assert (status["phase"], status["attempt"]) == ("Succeeded", 1), f"{json.dumps(status)}\n{told(cluster, job)}"
