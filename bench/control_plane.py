@@ -16,7 +16,7 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from mmaction_operator.api import parse
 from mmaction_operator.controller.resources import JOBS, PODS, TRAINJOBS
@@ -36,7 +37,7 @@ from tests.cluster.control_plane import ControlPlane, pods_complete, start_contr
 from tests.cluster.process import Process, marked, running
 from tests.cluster.programs import MODULE
 
-from .measured import cpu_seconds, machine, peak_memory, percentiles
+from .measured import cpu_milliseconds, machine, peak_memory, percentiles
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "control-plane.json"
@@ -62,13 +63,16 @@ class Case:
     Attributes:
         resource: what the client creates.
         manifest: one of them, by its name.
-        controlled: whether our controller runs.
     """
 
     name: str
     resource: Resource
     manifest: Callable[[str], Object]
-    controlled: bool
+
+    @property
+    def controlled(self) -> bool:
+        """Whether our controller has to run."""
+        return self.resource is TRAINJOBS
 
 
 def train_job(name: str, *, preflight: bool) -> Object:
@@ -105,9 +109,9 @@ def plain_jobs() -> Callable[[str], Object]:
 
 
 CASES = (
-    Case("plain Jobs", JOBS, plain_jobs(), controlled=False),
-    Case("TrainJobs", TRAINJOBS, lambda name: train_job(name, preflight=True), controlled=True),
-    Case("TrainJobs without preflight", TRAINJOBS, lambda name: train_job(name, preflight=False), controlled=True),
+    Case("plain Jobs", JOBS, plain_jobs()),
+    Case("TrainJobs", TRAINJOBS, lambda name: train_job(name, preflight=True)),
+    Case("TrainJobs without preflight", TRAINJOBS, lambda name: train_job(name, preflight=False)),
 )
 
 
@@ -181,8 +185,7 @@ def run(case: Case, jobs: int) -> dict[str, Any]:
     """Measure one case in a control plane of its own."""
     with ExitStack() as stack:
         plane = stack.enter_context(start_control_plane(stack.enter_context(pods_complete(PREFLIGHTS))))
-        plane.server.kubectl("apply", "--server-side", "-f", CRD)
-        plane.server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
+        plane.server.define(CRD)
         plane.add_fake_nodes(-(-jobs // GPUS_OF_NODE), gpus=GPUS_OF_NODE)
         plane.server.kubectl("wait", "--for=condition=Ready", "--timeout=120s", "nodes", "--all")
         ours = stack.enter_context(controller(plane)) if case.controlled else None
@@ -192,7 +195,7 @@ def run(case: Case, jobs: int) -> dict[str, Any]:
         watching = Watching(client, jobs)
         manifests = {name: case.manifest(name) for name in (f"job-{number}" for number in range(jobs))}
 
-        asked, spent, own = requests(plane), cpu_seconds(marked(plane.server.folder)), time.process_time()
+        asked, spent, own = requests(plane), cpu_milliseconds(marked(plane.server.folder)), time.process_time()
         begin = time.monotonic()
         created: dict[str, float] = {}
 
@@ -206,25 +209,26 @@ def run(case: Case, jobs: int) -> dict[str, Any]:
         watching.wait()
         seconds = max(watching.seen.values()) - begin
         settle(client, case)
-        used = cpu_seconds(marked(plane.server.folder)) - spent
+        used = cpu_milliseconds(marked(plane.server.folder)) - spent
         made = requests(plane) - asked
         measured: dict[str, Any] = {
             "jobsPerSecond": round(jobs / seconds, 1),
             "seconds": round(seconds, 1),
             "secondsToCreate": round(created_all, 1),
             "latencySeconds": percentiles(watching.seen[name] - created[name] for name in created),
-            "cpuMsPerJob": round(1000 * used.total() / jobs, 1),
-            "cpuMsPerJobByProgram": {name: round(1000 * used / jobs, 1) for name, used in used.most_common()},
+            "cpuMsPerJob": round(used.total() / jobs, 1),
+            "cpuMsPerJobByProgram": {name: round(spent / jobs, 1) for name, spent in used.most_common()},
             "clientCpuMsPerJob": round(1000 * (time.process_time() - own) / jobs, 1),
             "requestsPerJob": round(made.total() / jobs, 1),
             "requestsPerJobByKind": per_job(made, jobs),
         }
         if ours:
             process, url = ours
+            told = metrics_of(url)
             measured["controller"] = {
                 "peakMemoryMiB": round(peak_memory(process.pid) / 2**20),
-                "reconcilesPerJob": round(reconciles(url) / jobs, 1),
-                "requestsPerJob": per_job(controller_requests(url), jobs),
+                "reconcilesPerJob": round(total(told, "mmaction_operator_reconciles") / jobs, 1),
+                "requestsPerJob": per_job(counted(told, "mmaction_operator_api_requests"), jobs),
             }
         return measured
 
@@ -261,35 +265,33 @@ def not_said(client: Client) -> list[str]:
 def requests(plane: ControlPlane) -> Counter[str]:
     """What the API server was asked so far, by verb and resource; without the heartbeats of nodes."""
     text = plane.server.request("GET", "/metrics").body["message"]
-    return counted(text, "apiserver_request", lambda labels: labels["resource"] not in ("leases", ""))
+    return counted(text, "apiserver_request", but=("leases", ""))
 
 
-def controller_requests(url: str) -> Counter[str]:
-    """What our controller asked."""
+def metrics_of(url: str) -> str:
+    """What our controller tells Prometheus."""
     with urlopen(f"{url}/metrics") as answer:
-        return counted(answer.read().decode(), "mmaction_operator_api_requests", lambda _: True)
+        return str(answer.read().decode())
 
 
-def reconciles(url: str) -> float:
-    """How often our controller looked at a job."""
-    with urlopen(f"{url}/metrics") as answer:
-        families = text_string_to_metric_families(answer.read().decode())
-    return sum(
-        sample.value
-        for family in families
-        for sample in family.samples
-        if sample.name == "mmaction_operator_reconciles_total"
-    )
+def samples(text: str, counter: str) -> Iterator[Sample]:
+    """A counter's samples in Prometheus' text format."""
+    families = (family for family in text_string_to_metric_families(text) if family.name == counter)
+    return (sample for family in families for sample in family.samples if sample.name == f"{counter}_total")
 
 
-def counted(text: str, metric: str, wanted: Callable[[Mapping[str, str]], bool]) -> Counter[str]:
-    """A counter of Prometheus' text format, by verb and resource."""
+def total(text: str, counter: str) -> float:
+    """A counter, all labels together."""
+    return sum(sample.value for sample in samples(text, counter))
+
+
+def counted(text: str, counter: str, *, but: Sequence[str] = ()) -> Counter[str]:
+    """A counter of requests, by verb and resource, without some resources."""
     found: Counter[str] = Counter()
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples if family.name == metric else ():
-            if sample.name == f"{metric}_total" and wanted(sample.labels):
-                what = "/".join(filter(None, (sample.labels["resource"], sample.labels.get("subresource"))))
-                found[f"{sample.labels['verb'].lower()} {what}"] += int(sample.value)
+    for sample in samples(text, counter):
+        if sample.labels["resource"] not in but:
+            what = "/".join(filter(None, (sample.labels["resource"], sample.labels.get("subresource"))))
+            found[f"{sample.labels['verb'].lower()} {what}"] += int(sample.value)
     return found
 
 

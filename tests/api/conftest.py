@@ -33,10 +33,9 @@ def definition() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def server(api_server: ApiServer, definition: dict[str, Any]) -> ApiServer:
+def server(api_server: ApiServer) -> ApiServer:
     """The API server once it serves TrainJobs."""
-    api_server.apply(definition)
-    api_server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
+    api_server.define(CRD)
     return api_server
 
 

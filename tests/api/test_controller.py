@@ -33,8 +33,7 @@ def plane() -> Iterator[ControlPlane]:
     """A control plane that serves TrainJobs, whose pods succeed as soon as they run."""
     ours = {names.MANAGED_BY: names.MANAGER}
     with pods_complete(ours) as ending, start_control_plane(ending) as plane:
-        plane.server.kubectl("apply", "--server-side", "-f", CRD)
-        plane.server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", CRD)
+        plane.server.define(CRD)
         plane.add_fake_nodes(4)
         yield plane
 

@@ -90,6 +90,11 @@ class ApiServer:
         """Create or change objects, server side, every field checked."""
         self.kubectl(*("apply", "--server-side", "--validate=strict", "-f", "-"), given=yaml.safe_dump_all(objects))
 
+    def define(self, definition: Path) -> None:
+        """Serve what a CustomResourceDefinition describes, from now on; every field of it is checked."""
+        self.kubectl("apply", "--server-side", "--validate=strict", "-f", definition)
+        self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", definition)
+
     def request(self, method: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> Answer:
         """One request as administrator, JSON both ways; a refusal is an answer like any other."""
         connection = http.client.HTTPSConnection(self.address, self.PORT, context=self._tls, timeout=60)

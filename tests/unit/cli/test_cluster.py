@@ -16,10 +16,8 @@ from tests.unit.kube.scripted import ScriptedServer, Stream, bookmark, line, lis
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    server = ScriptedServer()
-    yield server
-    server.ending.set()
-    server.stop()
+    with ScriptedServer() as server:
+        yield server
 
 
 @pytest.fixture

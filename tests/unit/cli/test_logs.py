@@ -75,10 +75,8 @@ def printed(pod: str) -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[Played]:
-    server = Played()
-    yield server
-    server.ending.set()
-    server.stop()
+    with Played() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -20,10 +20,8 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    server = ScriptedServer()
-    yield server
-    server.ending.set()
-    server.stop()
+    with ScriptedServer() as server:
+        yield server
 
 
 @pytest.fixture

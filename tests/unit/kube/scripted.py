@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from mmaction_operator.kube import Object, Resource
@@ -94,6 +94,13 @@ class ScriptedServer:
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
         self.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ending.set()
+        self.stop()
 
     @property
     def url(self) -> str:
