@@ -25,6 +25,8 @@ from mmaction_operator.kube import (
     Informer,
     Key,
     LeadershipLost,
+    Object,
+    Resource,
     Selection,
     TokenBucket,
     controller_in,
@@ -87,10 +89,10 @@ class Application:
             observe=self.metrics.exchanged,
         )
         informer = partial(Informer, self.client, namespaces=options.namespaces)
-        mine = f"{names.MANAGED_BY}={names.MANAGER}"
+        self.mine = f"{names.MANAGED_BY}={names.MANAGER}"
         self.trainjobs = informer(TRAINJOBS, indexes={BY_PHASE: phase_of})
-        self.jobs = informer(JOBS, labels=mine)
-        self.pods = informer(PODS, labels=mine, indexes={BY_TRAINJOB: trainjob_uid, BY_UID: own_uid})
+        self.jobs = informer(JOBS, labels=self.mine)
+        self.pods = informer(PODS, labels=self.mine, indexes={BY_TRAINJOB: trainjob_uid, BY_UID: own_uid})
         self.registry, self.board = PortRegistry(options.settings.ports), ProgressBoard()
         self.reconciler = Reconciler(
             client=self.client,
@@ -111,15 +113,18 @@ class Application:
         self._restoring, self._restored = threading.Lock(), False
 
     def reconcile(self, key: Key) -> float | None:
-        """Reconcile one job; before the first one, every lease that is on record is taken back."""
+        """Reconcile one job; before the first one, go on where the process that led before has ended."""
         if not self._restored:
             with self._restoring:
                 if not self._restored:
-                    for namespace in self.options.namespaces or (None,):
-                        listed = self.client.list(TRAINJOBS, Selection(namespace))
-                        self.reconciler.restore_leases(listed.objects)
+                    self.reconciler.restore(self.listed(TRAINJOBS), self.listed(JOBS, self.mine))
                     self._restored = True
         return self.reconciler(key)
+
+    def listed(self, resource: Resource, labels: str = "") -> list[Object]:
+        """What the server has now of a resource, in all namespaces that are taken care of."""
+        selections = [Selection(namespace, labels) for namespace in self.options.namespaces or (None,)]
+        return [item for selection in selections for item in self.client.list(resource, selection).objects]
 
     def run(self) -> None:
         """Run until told to stop.

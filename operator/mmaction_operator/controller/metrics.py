@@ -15,7 +15,7 @@ from mmaction_operator.plan import is_over
 from mmaction_operator.plan.conditions import RUNNING, holds
 from mmaction_operator.ports import PortRegistry
 
-from .reconciler import Written
+from .reconciler import Decided
 
 PREFIX = "mmaction_operator"
 START_SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
@@ -45,7 +45,7 @@ class Metrics:
         self.reconciles.labels("error" if event.error else "success").inc()
         self.seconds.observe(event.seconds)
 
-    def written(self, event: Written) -> None:
+    def written(self, event: Decided) -> None:
         """Count what a status says that the one before did not."""
         before, status, failure = event.before, event.status, event.course.failure
         if failure and (is_over(status) or status.attempt != before.attempt):

@@ -20,9 +20,12 @@ from mmaction_operator.kube import (
     Forbidden,
     Invalid,
     Key,
+    KubeError,
     Object,
     Selection,
     Store,
+    precedes,
+    version_of,
 )
 from mmaction_operator.plan import (
     AttemptSeen,
@@ -47,7 +50,8 @@ from .resources import BY_KIND, BY_TRAINJOB, CONFIG_MAPS, PODS, TRAINJOBS
 SECONDS_BETWEEN_PROGRESS = 5.0
 """Between two writes of a status in which nothing but the progress changed."""
 SECONDS_BETWEEN_STATUSES = 1.0
-"""Between two writes of a status, and before the first, unless it records a lease or the end."""
+"""Between two writes of a status, and after the first look at a job and whatever was made for it: changes come in flocks,
+and the last of them is what a user wants to know."""
 SECONDS_REFUSED = 30.0
 """Until a job for which no port is left, or whose objects the API server does not take, is looked at again."""
 REMEMBERED = 4096
@@ -55,22 +59,44 @@ REMEMBERED = 4096
 
 
 @dataclass(frozen=True)
-class Written:
-    """A status that was written, for metrics.
+class Decided:
+    """What is to be done and said about a job.
 
     Attributes:
-        created: when the job was.
-        before: the status before it; empty where there was none.
-        status: what it is now.
-        course: where the job is.
-        at: when it was written.
+        stored: the job as the API server has it.
+        job: the same, read.
+        port: leased for the attempt that it is at.
+        status: what is to be said.
+        at: when it was decided.
     """
 
-    created: datetime
-    before: TrainJobStatus
-    status: TrainJobStatus
+    stored: Object
+    job: TrainJob
+    rendered: Rendered | ConfigFailure
     course: Course
+    port: int | None
+    status: TrainJobStatus
     at: datetime
+
+    @property
+    def uid(self) -> str:
+        """The job's."""
+        return str(self.stored["metadata"]["uid"])
+
+    @property
+    def before(self) -> TrainJobStatus:
+        """What was said last; empty where nothing was."""
+        return self.job.status or TrainJobStatus()
+
+    @property
+    def created(self) -> datetime:
+        """When the job was."""
+        return datetime.fromisoformat(self.stored["metadata"]["creationTimestamp"])
+
+    @property
+    def is_record(self) -> bool:
+        """Whether the status holds what nothing else in the cluster may hold later: it comes before any act."""
+        return is_over(self.status) or self.status.failures != self.before.failures
 
 
 class Reconciler:
@@ -99,7 +125,7 @@ class Reconciler:
         board: ProgressBoard,
         events: EventRecorder,
         settings: Settings,
-        observe: Callable[[Written], None] = lambda _: None,
+        observe: Callable[[Decided], None] = lambda _: None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -108,7 +134,9 @@ class Reconciler:
         self.observe, self.now, self.clock = observe, now, clock
         self._rendered = Remembered(REMEMBERED)
         self._uids: dict[Key, str] = {}
-        self._written: dict[str, float] = {}
+        self._oldest: dict[str, str] = {}
+        self._unsure: set[str] = set()
+        self._quiet_since: dict[str, float] = {}
         self._refused: dict[str, str] = {}
         self._told: set[str] = set()
 
@@ -122,47 +150,73 @@ class Reconciler:
         if self._uids.get(key, uid) != uid:
             self.forget(self._uids[key])
         self._uids[key] = uid
+        if self.is_outdated(key, stored):
+            return None  # the newer one is on its way, and wakes
         job = read(stored)
         if is_finished(job):
             self.forget(uid)
             return None
-        return self.proceed(stored, job)
-
-    def proceed(self, stored: Object, job: TrainJob) -> float | None:
-        """Reconcile a job that is not over: its status first, as it records the lease, then its objects."""
-        uid, now = stored["metadata"]["uid"], self.now()
-        rendered = self.render(job)
-        course = course_of(job, rendered, self.attempts(job, uid))
         try:
-            port = self.port_of(job, course)
+            return self.proceed(self.decide(stored, job))
         except PortFailure as failure:
             self.events.record(stored, reason="NoPortLeft", message=str(failure), warning=True)
             return SECONDS_REFUSED
-        progress = self.board.get(uid, course.attempt)
-        refused = self._refused.get(uid, "")
+
+    def is_outdated(self, key: Key, stored: Object) -> bool:
+        """Whether a job as it is seen lacks what this process wrote, or what its predecessor had written.
+
+        Acting on that may begin anew what is over. Where a write was not answered, the server is asked.
+        """
+        uid = stored["metadata"]["uid"]
+        if uid in self._unsure:
+            self._oldest[uid] = version_of(self.client.get(TRAINJOBS, key))
+            self._unsure.discard(uid)
+        return precedes(version_of(stored), self._oldest.get(uid, ""))
+
+    def decide(self, stored: Object, job: TrainJob) -> Decided:
+        """Where a job that is not over is, and what is to be said of it.
+
+        Raises:
+            PortFailure: no port is left for it.
+        """
+        uid, now = stored["metadata"]["uid"], self.now()
+        rendered = self.render(job)
+        course = course_of(job, rendered, self.attempts(job, uid))
+        port = self.port_of(job, course)
+        progress, refused = self.board.get(uid, course.attempt), self._refused.get(uid, "")
         status = status_of(job, rendered, course, port=port, progress=progress, now=now, refused=refused)
-        wait = self.seconds_until_due(uid, job.status, status)
+        return Decided(stored, job, rendered, course, port, status, now)
+
+    def proceed(self, decided: Decided) -> float | None:
+        """Act, then say so; or first say so, where that is the record of what acting leaves behind."""
+        if decided.is_record:
+            self.say(decided)
+            return self.act(decided)
+        again, wait = self.act(decided), self.seconds_until_due(decided)
         if wait == 0:
-            self.write_status(stored, status)
-            created = datetime.fromisoformat(stored["metadata"]["creationTimestamp"])
-            self.observe(Written(created, job.status or TrainJobStatus(), status, course, now))
-            for told in happenings(job.status, status, course):
-                self.events.record(stored, reason=told.reason, message=told.message, warning=told.warning)
-        if course.begin and course.begin > now:
-            return (course.begin - now).total_seconds()
+            self.say(decided)
+        return min((seconds for seconds in (again, wait or None) if seconds is not None), default=None)
+
+    def act(self, decided: Decided) -> float | None:
+        """Make or remove what the job's course asks for; seconds until there is more to do."""
+        uid, course = decided.uid, decided.course
+        if isinstance(decided.rendered, ConfigFailure) or is_over(decided.status):
+            return None
+        if course.begin and course.begin > decided.at:
+            return (course.begin - decided.at).total_seconds()
         if course.lost:
             (pod,) = course.lost.pods
-            self.client.delete(PODS, Key(job.metadata.namespace, pod.name), uid=pod.uid)
-        elif course.seen is None and not isinstance(rendered, ConfigFailure):
-            if port and job.status and wait != 0:  # is the status that leases it still the newest?
-                self.client.apply_status(TRAINJOBS, manifest(stored, job.status))
+            self.client.delete(PODS, Key(decided.job.metadata.namespace, pod.name), uid=pod.uid)
+        elif course.seen is None:
+            wanted = objects_of(decided.job, decided.rendered, course.attempt, decided.port or 0, self.settings)
             try:
-                self.make(uid, objects_of(job, rendered, course.attempt, port or 0, self.settings))
+                self.make(uid, wanted)
             except (Forbidden, Invalid, AlreadyExists) as error:
-                self._refused[uid] = str(error)
-                return (wait or SECONDS_REFUSED) if refused == str(error) else 0.0
+                known, self._refused[uid] = self._refused.get(uid), str(error)
+                return SECONDS_REFUSED if known == str(error) else 0.0
             self._refused.pop(uid, None)
-        return wait
+            self._quiet_since[uid] = self.clock()
+        return None
 
     def attempts(self, job: TrainJob, uid: str) -> tuple[AttemptSeen, ...]:
         """What is seen of a job's attempts.
@@ -215,52 +269,65 @@ class Reconciler:
         """
         if course.stage != "Attempt":
             return None
-        if course.seen:
-            return course.seen.port
         lease = lease_of(job, course.attempt)
-        if job.status and job.status.port and job.status.attempt == course.attempt:
-            self.registry.restore(job.status.port, lease)
+        if course.seen:
+            self.registry.restore(course.seen.port, lease)
+            return course.seen.port
         return self.registry.lease(lease, avoid=course.avoid)
 
-    def seconds_until_due(self, uid: str, before: TrainJobStatus | None, status: TrainJobStatus) -> float | None:
-        """When a status is to be written: 0 for now, None for not at all, as it says nothing new.
-
-        A job that starts changes many times a second. What is not needed at once waits, for the next change to be
-        written with it.
-        """
-        if status == before:
+    def seconds_until_due(self, decided: Decided) -> float | None:
+        """When a status that is no record is to be written: 0 for now, None for not at all, as it says nothing new."""
+        before, status = decided.before, decided.status
+        if status == decided.job.status:
             return None
-        before = before or TrainJobStatus()
-        leased = (status.attempt, status.port) != (before.attempt, before.port)
-        if leased or is_over(status):
-            return 0
         only_progress = status.model_copy(update={"progress": before.progress}) == before
         pause = SECONDS_BETWEEN_PROGRESS if only_progress else SECONDS_BETWEEN_STATUSES
-        return max(0, self._written.setdefault(uid, self.clock()) + pause - self.clock())
+        return max(0, self._quiet_since.setdefault(decided.uid, self.clock()) + pause - self.clock())
 
-    def write_status(self, stored: Object, status: TrainJobStatus) -> None:
-        """Write a status."""
-        self.client.apply_status(TRAINJOBS, manifest(stored, status))
-        self._written[stored["metadata"]["uid"]] = self.clock()
+    def say(self, decided: Decided) -> None:
+        """Write a status, and tell of what is new in it."""
+        try:
+            written = self.client.apply_status(TRAINJOBS, manifest(decided.stored, decided.status))
+        except KubeError:
+            self._unsure.add(decided.uid)
+            raise
+        self._oldest[decided.uid] = version_of(written)
+        self._quiet_since[decided.uid] = self.clock()
+        self.observe(decided)
+        for told in happenings(decided.job.status, decided.status, decided.course):
+            self.events.record(decided.stored, reason=told.reason, message=told.message, warning=told.warning)
 
-    def restore_leases(self, trainjobs: Iterable[Object]) -> None:
-        """Take back the leases of every job that is not over, before any is given out.
+    def restore(self, trainjobs: Iterable[Object], jobs: Iterable[Object]) -> None:
+        """Go on where another process ended: take back the leases of all jobs that are not over.
+
+        What this process has seen so far may be older than what that one wrote last, so no job is acted on as it was
+        before.
 
         Args:
-            trainjobs: as the server has them now that this process leads: what it saw before may be older than what
-                its predecessor wrote last.
+            trainjobs, jobs: as the server has them now that this process leads.
         """
+        made: dict[str, list[Object]] = {}
+        for item in jobs:
+            made.setdefault(item["metadata"]["labels"][names.UID], []).append(item)
         for stored in trainjobs:
-            job = read(stored)
-            if not is_finished(job) and job.status and job.status.port and job.status.attempt:
-                self.registry.restore(job.status.port, lease_of(job, job.status.attempt))
+            job, uid = read(stored), stored["metadata"]["uid"]
+            self._oldest[uid] = version_of(stored)
+            if is_finished(job):
+                continue
+            leased = {job.status.attempt: job.status.port} if job.status else {}
+            leased |= {seen.attempt: seen.port for seen in attempts_of(made.get(uid, ()), ())}
+            attempt = max((attempt for attempt, port in leased.items() if attempt and port), default=None)
+            if attempt and (port := leased[attempt]):
+                self.registry.restore(port, lease_of(job, attempt))
 
     def forget(self, uid: str) -> None:
         """Give back what a job that is over, or gone, holds here."""
         self.registry.release(uid)
         self.board.forget(uid)
         self._rendered.forget(uid)
-        self._written.pop(uid, None)
+        self._oldest.pop(uid, None)
+        self._unsure.discard(uid)
+        self._quiet_since.pop(uid, None)
         self._refused.pop(uid, None)
         self._told.discard(uid)
 

@@ -66,7 +66,7 @@ from .informer import Informer, trim
 from .leader import Elector, LeadershipLost, LeaseTimes, hasty
 from .pace import Backoff, Clock, TokenBucket
 from .reflector import WatchTimes
-from .resource import Key, Object, Resource, Selection, controller_of, version_of
+from .resource import Key, Object, Resource, Selection, controller_of, precedes, version_of
 from .store import Change, Index, Store
 from .workqueue import WorkQueue
 
@@ -112,6 +112,7 @@ __all__ = [
     "controller_of",
     "hasty",
     "itself",
+    "precedes",
     "trim",
     "version_of",
 ]

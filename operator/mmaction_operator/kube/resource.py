@@ -91,6 +91,11 @@ def version_of(item: Mapping[str, Any]) -> str:
     return str(item["metadata"].get("resourceVersion", ""))
 
 
+def precedes(version: str, other: str) -> bool:
+    """Whether a version is an earlier one of the same resource; if they are no numbers, nobody can say so."""
+    return version.isdecimal() and other.isdecimal() and int(version) < int(other)
+
+
 def controller_of(item: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The owner reference that says who controls an object; there is at most one."""
     owners = item["metadata"].get("ownerReferences") or ()

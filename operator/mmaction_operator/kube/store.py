@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from .resource import Key, Object, controller_of, version_of
+from .resource import Key, Object, controller_of, precedes, version_of
 
 Index = Callable[[Object], Iterable[str]]
 """Under which values an object is found. Must say the same of the same object every time."""
@@ -89,7 +89,7 @@ class Store:
         """Drop an object that was deleted; None if it is not here, or a newer one is."""
         with self._lock:
             old = self._old(key := Key.of(item))
-            if old is None or _precedes(item, old):
+            if old is None or precedes(version_of(item), version_of(old)):
                 return None
             return self._drop(key, old)
 
@@ -107,7 +107,9 @@ class Store:
     def _put(self, item: Object, *, force: bool = False) -> Change | None:
         key = Key.of(item)
         old = self._old(key)
-        if old is not None and (version_of(old) == version_of(item) or (not force and _precedes(item, old))):
+        if old is not None and (
+            version_of(old) == version_of(item) or (not force and precedes(version_of(item), version_of(old)))
+        ):
             return None
         terms = self._terms(item)  # before anything is changed: these functions may fail
         if old is not None:
@@ -137,9 +139,3 @@ class Store:
 def _unpack(packed: bytes) -> Object:
     item: Object = marshal.loads(packed)
     return item
-
-
-def _precedes(one: Object, other: Object) -> bool:
-    """Whether an object is of an earlier version; if versions are no numbers, nobody can say so."""
-    a, b = version_of(one), version_of(other)
-    return a.isdecimal() and b.isdecimal() and int(a) < int(b)

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from mmaction_operator.api import parse
 from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.controller.metrics import Metrics
-from mmaction_operator.controller.reconciler import Written
+from mmaction_operator.controller.reconciler import Decided
 from mmaction_operator.plan import Course
 from mmaction_operator.plan.failures import FailureSeen
+from mmaction_trainer.contract.errors import ConfigFailure
+from tests.trainjob_cases import changed
 
 CREATED = datetime(2026, 1, 2, tzinfo=UTC)
 PORT, DATA = FailureSeen("Port", "taken"), FailureSeen("Data", "no such video")
@@ -26,7 +29,10 @@ def a_status(attempt: int | None = None, **conditions: str) -> TrainJobStatus:
 
 
 def written(metrics: Metrics, before: TrainJobStatus, status: TrainJobStatus, course: Course, after: float = 0) -> None:
-    metrics.written(Written(CREATED, before, status, course, CREATED + timedelta(seconds=after)))
+    job = parse(changed({"status": before.model_dump(mode="json", by_alias=True, exclude_none=True)}))
+    stored = {"metadata": {"creationTimestamp": CREATED.isoformat()}}
+    at = CREATED + timedelta(seconds=after)
+    metrics.written(Decided(stored, job, ConfigFailure("unused", "unused"), course, None, status, at))
 
 
 @pytest.mark.parametrize(

@@ -181,9 +181,9 @@ class Process:
         self._points[kind] += len(news)
 
     def reconcile(self, key: Key) -> float | None:
-        """Reconcile a job; leases are taken back before the first."""
+        """Reconcile a job; what the process before left is taken up before the first."""
         if not self._restored:
-            self._reconciler.restore_leases(self.cluster.all("trainjobs"))
+            self._reconciler.restore(self.cluster.all("trainjobs"), self.cluster.all("jobs"))
             self._restored = True
         return self._reconciler(key)
 

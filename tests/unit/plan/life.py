@@ -139,7 +139,7 @@ class Life:
                 yield False
                 continue
             yield from self._attempt(number, job)
-            while not self.finished and self.trainjob["status"].get("attempt", 0) <= number:
+            while not self.finished and self.trainjob.get("status", {}).get("attempt", 0) <= number:
                 yield False
             yield from happening(self._clearing(number, job))
             number += 1
