@@ -50,8 +50,8 @@ from .resources import BY_KIND, BY_TRAINJOB, CONFIG_MAPS, PODS, TRAINJOBS
 SECONDS_BETWEEN_PROGRESS = 5.0
 """Between two writes of a status in which nothing but the progress changed."""
 SECONDS_BETWEEN_STATUSES = 1.0
-"""Between two writes of a status, and after the first look at a job and whatever was made for it: changes come in flocks,
-and the last of them is what a user wants to know."""
+"""Between two writes of a status, and after the first look at a job and whatever was made for it: changes come in
+flocks, and the last of them is what a user wants to know."""
 SECONDS_REFUSED = 30.0
 """Until a job for which no port is left, or whose objects the API server does not take, is looked at again."""
 REMEMBERED = 4096

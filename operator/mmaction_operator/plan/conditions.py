@@ -43,7 +43,7 @@ TOLD: Mapping[str, Telling] = {
     Reason.CREATING: "none",
     Reason.NO_PODS: "none",  # so it is for a moment in every attempt
     Reason.STARTING: "none",
-    Reason.TRAINING: "plain",
+    Reason.TRAINING: "none",
     Reason.RETRYING: "none",  # the failure before it has an event of its own
     Reason.ENDED: "none",
     Reason.SUCCEEDED: "plain",

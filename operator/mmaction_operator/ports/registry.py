@@ -1,8 +1,8 @@
 """Leases of a cluster's ports: who has which, among all attempts that may still run.
 
-Kept in memory and nowhere else: what stands in each job's status and on its objects is the record, and a controller
-that starts restores the leases from it before it gives out any. A lease is written to the job's status before anything
-uses it, so a crash between the two costs a port that nobody listens on, and never gives one out twice.
+Kept in memory and nowhere else: each attempt's Job carries its port, and is the record of it from the moment on that
+anything can use it. A controller that starts restores the leases from these before it gives out any; what it had leased
+and made no Job for is free again.
 """
 
 from __future__ import annotations
