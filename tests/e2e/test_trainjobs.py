@@ -204,7 +204,7 @@ def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
         assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
         check_success(status, results(status["results"]["uri"]), world_size=2)
         assert (status["attempt"], status["nodes"]) == (1, ["node-1"])
-        assert {"Training", "Succeeded"} <= set(events(cluster, job))
+        assert "Succeeded" in events(cluster, job)
     assert len({status["port"] for status in statuses}) == 3
     assert all(20000 <= status["port"] <= 29399 for status in statuses)
     assert "didn't have free ports" not in cluster.server.kubectl("get", "events", f"--namespace={open_team}")

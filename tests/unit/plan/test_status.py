@@ -138,7 +138,7 @@ def test_each_change_is_told_once(rendered: Rendered) -> None:
     checked = status(rendered, [CHECKED])
     trains = status(rendered, [CHECKED, an_attempt(1, a_pod())])
     assert told(begun, rendered, [CHECKED]) == {}
-    assert told(checked, rendered, [CHECKED, an_attempt(1, a_pod())]) == {"Training": False}
+    assert told(checked, rendered, [CHECKED, an_attempt(1, a_pod())]) == {}
     assert told(trains, rendered, [CHECKED, an_attempt(1, a_pod())]) == {}
     assert told(trains, rendered, [CHECKED, an_attempt(1, ended(0), state="Complete")]) == {"Succeeded": False}
 
