@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,11 +18,10 @@ from mmaction_operator.kube import (
     Forbidden,
     Invalid,
     Key,
-    KubeError,
+    NotFound,
     Object,
     Selection,
     Store,
-    precedes,
     version_of,
 )
 from mmaction_operator.plan import (
@@ -45,6 +42,7 @@ from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract.errors import ConfigFailure, PortFailure
 
 from .board import ProgressBoard
+from .memory import SECONDS_UNSEEN, Memory, Remembered
 from .resources import BY_KIND, BY_TRAINJOB, CONFIG_MAPS, PODS, TRAINJOBS
 
 SECONDS_BETWEEN_PROGRESS = 5.0
@@ -54,8 +52,6 @@ SECONDS_BETWEEN_STATUSES = 1.0
 flocks, and the last of them is what a user wants to know."""
 SECONDS_REFUSED = 30.0
 """Until a job for which no port is left, or whose objects the API server does not take, is looked at again."""
-REMEMBERED = 4096
-"""Configs kept rendered."""
 
 
 @dataclass(frozen=True)
@@ -132,48 +128,41 @@ class Reconciler:
         self.client, self.trainjobs, self.jobs, self.pods = client, trainjobs, jobs, pods
         self.registry, self.board, self.events, self.settings = registry, board, events, settings
         self.observe, self.now, self.clock = observe, now, clock
-        self._rendered = Remembered(REMEMBERED)
-        self._uids: dict[Key, str] = {}
-        self._oldest: dict[str, str] = {}
-        self._unsure: set[str] = set()
-        self._quiet_since: dict[str, float] = {}
-        self._refused: dict[str, str] = {}
-        self._told: set[str] = set()
+        self._rendered = Remembered()
+        self._memory: dict[Key, Memory] = {}
 
     def __call__(self, key: Key) -> float | None:
         """Reconcile one job; seconds until it wants to be looked at again, or None."""
         stored = self.trainjobs.get(key)
+        if self.is_behind(key, stored):
+            return SECONDS_UNSEEN  # unless what is on its way wakes before
         if stored is None or "deletionTimestamp" in stored["metadata"]:
-            self.forget(self._uids.pop(key, ""))
+            self.forget(key)
             return None
-        uid = stored["metadata"]["uid"]
-        if self._uids.get(key, uid) != uid:
-            self.forget(self._uids[key])
-        self._uids[key] = uid
-        if self.is_outdated(key, stored):
-            return None  # the newer one is on its way, and wakes
+        memory = self.remember(stored)
         job = read(stored)
         if is_finished(job):
-            self.forget(uid)
+            self.forget(key)
             return None
         try:
-            return self.proceed(self.decide(stored, job))
+            return self.proceed(self.decide(stored, job, memory), memory)
         except PortFailure as failure:
             self.events.record(stored, reason="NoPortLeft", message=str(failure), warning=True)
             return SECONDS_REFUSED
 
-    def is_outdated(self, key: Key, stored: Object) -> bool:
-        """Whether a job as it is seen lacks what this process wrote, or what its predecessor had written.
+    def is_behind(self, key: Key, stored: Object | None) -> bool:
+        """Whether what is seen of a job lacks what this process wrote of it, or what its predecessor left."""
+        memory = self._memory.get(key)
+        if memory is None:
+            return False
+        if stored is None or memory.unsure:
+            try:
+                memory.expect(version_of(self.client.get(TRAINJOBS, key)), self.clock())
+            except NotFound:
+                return stored is not None
+        return stored is None or memory.is_outdated(version_of(stored), self.clock())
 
-        Acting on that may begin anew what is over. Where a write was not answered, the server is asked.
-        """
-        uid = stored["metadata"]["uid"]
-        if uid in self._unsure:
-            self._oldest[uid] = version_of(self.client.get(TRAINJOBS, key))
-            self._unsure.discard(uid)
-        return precedes(version_of(stored), self._oldest.get(uid, ""))
-
-    def decide(self, stored: Object, job: TrainJob) -> Decided:
+    def decide(self, stored: Object, job: TrainJob, memory: Memory) -> Decided:
         """Where a job that is not over is, and what is to be said of it.
 
         Raises:
@@ -183,39 +172,37 @@ class Reconciler:
         rendered = self.render(job)
         course = course_of(job, rendered, self.attempts(job, uid))
         port = self.port_of(job, course)
-        progress, refused = self.board.get(uid, course.attempt), self._refused.get(uid, "")
-        status = status_of(job, rendered, course, port=port, progress=progress, now=now, refused=refused)
+        progress = self.board.get(uid, course.attempt)
+        status = status_of(job, rendered, course, port=port, progress=progress, now=now, refused=memory.refused)
         return Decided(stored, job, rendered, course, port, status, now)
 
-    def proceed(self, decided: Decided) -> float | None:
+    def proceed(self, decided: Decided, memory: Memory) -> float | None:
         """Act, then say so; or first say so, where that is the record of what acting leaves behind."""
         if decided.is_record:
-            self.say(decided)
-            return self.act(decided)
-        again, wait = self.act(decided), self.seconds_until_due(decided)
+            self.say(decided, memory)
+            return self.act(decided, memory)
+        again, wait = self.act(decided, memory), self.seconds_until_due(decided, memory)
         if wait == 0:
-            self.say(decided)
+            self.say(decided, memory)
         return min((seconds for seconds in (again, wait or None) if seconds is not None), default=None)
 
-    def act(self, decided: Decided) -> float | None:
+    def act(self, decided: Decided, memory: Memory) -> float | None:
         """Make or remove what the job's course asks for; seconds until there is more to do."""
-        uid, course = decided.uid, decided.course
+        job, course = decided.job, decided.course
         if isinstance(decided.rendered, ConfigFailure) or is_over(decided.status):
             return None
         if course.begin and course.begin > decided.at:
             return (course.begin - decided.at).total_seconds()
         if course.lost:
             (pod,) = course.lost.pods
-            self.client.delete(PODS, Key(decided.job.metadata.namespace, pod.name), uid=pod.uid)
+            self.client.delete(PODS, Key(job.metadata.namespace, pod.name), uid=pod.uid)
         elif course.seen is None:
-            wanted = objects_of(decided.job, decided.rendered, course.attempt, decided.port or 0, self.settings)
             try:
-                self.make(uid, wanted)
+                self.make(objects_of(job, decided.rendered, course.attempt, decided.port or 0, self.settings), memory)
             except (Forbidden, Invalid, AlreadyExists) as error:
-                known, self._refused[uid] = self._refused.get(uid), str(error)
-                return SECONDS_REFUSED if known == str(error) else 0.0
-            self._refused.pop(uid, None)
-            self._quiet_since[uid] = self.clock()
+                known, memory.refused = memory.refused, str(error)
+                return SECONDS_REFUSED if known == memory.refused else 0.0
+            memory.refused, memory.quiet_since = "", self.clock()
         return None
 
     def attempts(self, job: TrainJob, uid: str) -> tuple[AttemptSeen, ...]:
@@ -231,7 +218,7 @@ class Reconciler:
             return attempts_of(jobs, self.client.list(PODS, mine).objects)
         return found
 
-    def make(self, uid: str, items: Iterable[Object]) -> None:
+    def make(self, items: Iterable[Object], memory: Memory) -> None:
         """Make what is not there yet.
 
         Raises:
@@ -240,15 +227,15 @@ class Reconciler:
         """
         for item in items:
             resource = BY_KIND[item["kind"]]
-            if resource is CONFIG_MAPS and uid in self._told:
+            if resource is CONFIG_MAPS and memory.has_config:
                 continue
             try:
                 self.client.create(resource, item)
             except AlreadyExists:
                 # A ConfigMap's name is the job's alone, and no rule lets this program read those of others.
-                if resource is not CONFIG_MAPS and not belongs_to(self.client.get(resource, Key.of(item)), uid):
+                if resource is not CONFIG_MAPS and not belongs_to(self.client.get(resource, Key.of(item)), memory.uid):
                     raise
-        self._told.add(uid)
+        memory.has_config = True
 
     def render(self, job: TrainJob) -> Rendered | ConfigFailure:
         """A job's config, or why it has none. A spec cannot change, so once is enough."""
@@ -275,24 +262,23 @@ class Reconciler:
             return course.seen.port
         return self.registry.lease(lease, avoid=course.avoid)
 
-    def seconds_until_due(self, decided: Decided) -> float | None:
+    def seconds_until_due(self, decided: Decided, memory: Memory) -> float | None:
         """When a status that is no record is to be written: 0 for now, None for not at all, as it says nothing new."""
         before, status = decided.before, decided.status
         if status == decided.job.status:
             return None
+        if memory.quiet_since is None:
+            memory.quiet_since = self.clock()
         only_progress = status.model_copy(update={"progress": before.progress}) == before
         pause = SECONDS_BETWEEN_PROGRESS if only_progress else SECONDS_BETWEEN_STATUSES
-        return max(0, self._quiet_since.setdefault(decided.uid, self.clock()) + pause - self.clock())
+        return max(0, memory.quiet_since + pause - self.clock())
 
-    def say(self, decided: Decided) -> None:
+    def say(self, decided: Decided, memory: Memory) -> None:
         """Write a status, and tell of what is new in it."""
-        try:
-            written = self.client.apply_status(TRAINJOBS, manifest(decided.stored, decided.status))
-        except KubeError:
-            self._unsure.add(decided.uid)
-            raise
-        self._oldest[decided.uid] = version_of(written)
-        self._quiet_since[decided.uid] = self.clock()
+        memory.unsure = True  # until it is answered
+        written = self.client.apply_status(TRAINJOBS, manifest(decided.stored, decided.status))
+        memory.expect(version_of(written), self.clock())
+        memory.quiet_since = self.clock()
         self.observe(decided)
         for told in happenings(decided.job.status, decided.status, decided.course):
             self.events.record(decided.stored, reason=told.reason, message=told.message, warning=told.warning)
@@ -311,7 +297,7 @@ class Reconciler:
             made.setdefault(item["metadata"]["labels"][names.UID], []).append(item)
         for stored in trainjobs:
             job, uid = read(stored), stored["metadata"]["uid"]
-            self._oldest[uid] = version_of(stored)
+            self.remember(stored).expect(version_of(stored), self.clock())
             if is_finished(job):
                 continue
             leased = {job.status.attempt: job.status.port} if job.status else {}
@@ -320,43 +306,19 @@ class Reconciler:
             if attempt and (port := leased[attempt]):
                 self.registry.restore(port, lease_of(job, attempt))
 
-    def forget(self, uid: str) -> None:
+    def remember(self, stored: Object) -> Memory:
+        """What is kept of a job; nothing yet, where another one had its name."""
+        key, uid = Key.of(stored), stored["metadata"]["uid"]
+        if key in self._memory and self._memory[key].uid != uid:
+            self.forget(key)
+        return self._memory.setdefault(key, Memory(uid))
+
+    def forget(self, key: Key) -> None:
         """Give back what a job that is over, or gone, holds here."""
-        self.registry.release(uid)
-        self.board.forget(uid)
-        self._rendered.forget(uid)
-        self._oldest.pop(uid, None)
-        self._unsure.discard(uid)
-        self._quiet_since.pop(uid, None)
-        self._refused.pop(uid, None)
-        self._told.discard(uid)
-
-
-class Remembered:
-    """What was computed for the jobs that were last asked about."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: OrderedDict[str, Rendered | ConfigFailure] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, uid: str, compute: Callable[[], Rendered | ConfigFailure]) -> Rendered | ConfigFailure:
-        """What is known, computed if nothing is."""
-        with self._lock:
-            if uid in self._known:
-                self._known.move_to_end(uid)
-                return self._known[uid]
-        found = compute()
-        with self._lock:
-            self._known[uid] = found
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
-        return found
-
-    def forget(self, uid: str) -> None:
-        """Drop what is known of a job."""
-        with self._lock:
-            self._known.pop(uid, None)
+        if memory := self._memory.pop(key, None):
+            self.registry.release(memory.uid)
+            self.board.forget(memory.uid)
+            self._rendered.forget(memory.uid)
 
 
 def read(stored: Object) -> TrainJob:

@@ -180,6 +180,12 @@ class Process:
             (self._stores[kind].remove if removed else self._stores[kind].put)(item)
         self._points[kind] += len(news)
 
+    def relist(self) -> None:
+        """Take everything as it is now, whatever its version."""
+        for kind, store in self._stores.items():
+            store.replace(self.cluster.all(kind))
+            self._points[kind] = len(self.cluster.log[kind])
+
     def reconcile(self, key: Key) -> float | None:
         """Reconcile a job; what the process before left is taken up before the first."""
         if not self._restored:

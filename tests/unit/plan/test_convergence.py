@@ -324,3 +324,16 @@ def test_a_port_is_leased_that_a_deposed_process_gave_out_last() -> None:
     for name in "ab":
         successor.reconcile(Key(NAMESPACE, name))
     assert len(set(map(port_of, play.cluster.all("jobs")))) == 2
+
+
+def test_a_job_goes_on_after_its_cluster_was_restored_from_a_backup_with_lower_versions() -> None:
+    play = Play({"a": Story({"backoffLimit": 0, "preflight": False})})
+    life = play.lives["a"]
+    play.settle()
+    play.cluster.changes = 0
+    for (kind, _), item in list(play.cluster.objects.items()):
+        play.cluster.put(kind, item)
+    play.process.relist()
+    while life.step():
+        play.settle()
+    assert said(life.trainjob)["phase"] == "Succeeded"
