@@ -335,5 +335,9 @@ def test_a_job_goes_on_after_its_cluster_was_restored_from_a_backup_with_lower_v
         play.cluster.put(kind, item)
     play.process.relist()
     while life.step():
-        play.settle()
+        for _ in range(3):
+            play.cluster.later(60)
+            for kind in WATCHED:
+                play.process.see(kind)
+            play.reconcile("a")
     assert said(life.trainjob)["phase"] == "Succeeded"
