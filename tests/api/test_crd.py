@@ -105,14 +105,16 @@ def test_a_rule_of_the_models_refuses_in_its_own_words(ruled_out_case: dict[str,
         {"storage": {"uri": "s3://results/team-b"}},
         {"overrides": {"model": {"cls_head": {"dropout": 0.5}}}},
         {"overrides": {}},
+        {"pods": {"affinity": {"nodeAffinity": {"b": [{"c": 1}]}}}},
     ],
-    ids=["a value", "a default", "the storage", "a renamed key of overrides", "no overrides"],
+    ids=["a value", "a default", "the storage", "a renamed key of overrides", "no overrides", "deep in affinity"],
 )
 def test_the_spec_cannot_change_once_the_job_exists(
     change: dict[str, Any], create: Create, server: ApiServer, namespace: str
 ) -> None:
     overrides = {"model": {"cls_head": {"dropout_ratio": 0.5}}}
-    job = create(changed({"spec.training": {"epochs": 1}, "spec.overrides": overrides})).body
+    pods = {"affinity": {"nodeAffinity": {"a": [{"b": 1}]}}}
+    job = create(changed({"spec.training": {"epochs": 1}, "spec.overrides": overrides, "spec.pods": pods})).body
     path = f"{jobs(namespace)}/{job['metadata']['name']}"
     other = deepcopy(job)
     other["spec"] |= change

@@ -155,6 +155,17 @@ RelativePath = Annotated[
 ]
 """A path below the data set's URI."""
 
+AbsolutePath = Annotated[
+    str,
+    Field(
+        pattern=r"^/[^\x00-\x20\x7f]*$",
+        min_length=1,
+        max_length=512,
+        json_schema_extra={"x-accepts": "without white space, beginning with /"},
+    ),
+]
+"""A path on a node."""
+
 Quantity = Annotated[
     str,
     Field(
@@ -178,6 +189,12 @@ LabelValue = Annotated[
 
 Labels = Annotated[dict[str, LabelValue], Field(max_length=32)]
 """Kubernetes labels."""
+
+PassedOn = Annotated[
+    dict[str, Any],
+    Field(max_length=32, json_schema_extra={"additionalProperties": {"x-kubernetes-preserve-unknown-fields": True}}),
+]
+"""A part of a pod, as Kubernetes has it; marked as ``Overrides`` are, and for their reason."""
 
 Timestamp = Annotated[datetime, Field(strict=False)]
 """A moment; RFC 3339 in JSON."""

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .fields import URI, APIModel, ConfigName, Labels, ObjectName, Overrides, Quantity, RelativePath, Rule
+from .fields import URI, APIModel, ConfigName, ObjectName, Overrides, Quantity, RelativePath, Rule
+from .pods import PodsSpec
 
 UCF101_CLASSES = 101
 
@@ -236,20 +237,6 @@ class StorageSpec(APIModel):
         description="Secret whose keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL ...) become the "
         "trainer's environment on a cluster. `trainjob run` uses the environment and the usual AWS files.",
     )
-
-
-class PodsSpec(APIModel):
-    """How the pods run on a cluster. `trainjob run` has none and passes over this."""
-
-    image: URI | None = Field(
-        default=None, description="Image of the trainer. Default: the one that the operator was installed with."
-    )
-    host_network: bool = Field(
-        default=False,
-        description="Use the node's network instead of the pod's own, as fast interconnects may need. The leased port "
-        "is then declared as a host port, so that the scheduler keeps pods that share one apart.",
-    )
-    node_selector: Labels = Field(default={}, description="Labels of the nodes that the pods may run on.")
 
 
 class TrainJobSpec(APIModel):

@@ -6,9 +6,11 @@ one that is there already is left alone. An owner reference has it removed with 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmaction_operator.api import TrainJob
+from mmaction_operator.api.pods import CacheSpec
 from mmaction_operator.api.trainjob import API_VERSION, KIND
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract import pod as environment
@@ -30,6 +32,11 @@ TOKEN_SECONDS = 3600
 PREFLIGHT_SECONDS = 3600
 """How long a preflight may run: one that hangs must not look like one that is slow for ever."""
 USER = 65532
+AS_IN_A_POD = {
+    *("image_pull_secrets", "node_selector", "tolerations", "affinity"),
+    *("priority_class_name", "scheduler_name", "runtime_class_name", "service_account_name"),
+}
+"""Fields of ``spec.pods`` that a pod has too."""
 
 
 def objects_of(job: TrainJob, rendered: Rendered, attempt: int, port: int, settings: Settings) -> list[Object]:
@@ -118,7 +125,7 @@ def job_of(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object
             "parallelism": pods,
             "backoffLimit": 0,
             "template": {
-                "metadata": {"labels": described["labels"]},
+                "metadata": pod_metadata(job, described),
                 "spec": training_pod(job, attempt, port, settings),
             },
         },
@@ -129,10 +136,11 @@ def preflight_pod(job: TrainJob, settings: Settings) -> Object:
     """The pod that checks, before one is made that holds GPUs."""
     launcher = container(job, ["--preflight"], settings)
     launcher["resources"] = {"requests": {"cpu": "100m", "memory": "512Mi"}}
+    described = metadata(job, names.attempt_name(job.metadata.name, names.PREFLIGHT), names.PREFLIGHT)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": metadata(job, names.attempt_name(job.metadata.name, names.PREFLIGHT), names.PREFLIGHT),
+        "metadata": described | pod_metadata(job, described),
         "spec": {**pod_of(job, launcher, settings), "activeDeadlineSeconds": PREFLIGHT_SECONDS},
     }
 
@@ -148,9 +156,20 @@ def training_pod(job: TrainJob, attempt: int, port: int, settings: Settings) -> 
     if job.spec.pods.host_network:
         declared["hostPort"] = port
         pod |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+    if job.spec.pods.topology_spread_constraints:
+        pod["topologySpreadConstraints"] = job.spec.pods.topology_spread_constraints
     if job.spec.resources.nodes > 1:
-        pod |= {"subdomain": names.service_name(job.metadata.name), "affinity": apart(job, attempt)}
+        pod["subdomain"] = names.service_name(job.metadata.name)
+        pod["affinity"] = apart(job, attempt, job.spec.pods.affinity or {})
     return pod
+
+
+def pod_metadata(job: TrainJob, owner: Object) -> Object:
+    """Labels and annotations of a pod: the user's, and those of what it belongs to."""
+    found: Object = {"labels": {**job.spec.pods.labels, **owner["labels"]}}
+    if job.spec.pods.annotations:
+        found["annotations"] = dict(job.spec.pods.annotations)
+    return found
 
 
 def pod_of(job: TrainJob, launcher: Object, settings: Settings) -> Object:
@@ -170,16 +189,16 @@ def pod_of(job: TrainJob, launcher: Object, settings: Settings) -> Object:
         "containers": [launcher],
         "volumes": volumes(job, settings),
     }
-    if job.spec.pods.node_selector:
-        pod["nodeSelector"] = dict(job.spec.pods.node_selector)
-    return pod
+    return pod | job.spec.pods.model_dump(mode="json", by_alias=True, include=AS_IN_A_POD, exclude_defaults=True)
 
 
-def apart(job: TrainJob, attempt: int) -> Object:
-    """Each pod of an attempt on a machine of its own: a node is what ``nodes`` counts."""
+def apart(job: TrainJob, attempt: int, others: Mapping[str, Any]) -> Object:
+    """Each pod of an attempt on a machine of its own: a node is what ``nodes`` counts. Beside other affinities."""
     mine = {"matchLabels": {names.UID: job.metadata.uid, names.ATTEMPT: str(attempt)}}
     term = {"labelSelector": mine, "topologyKey": "kubernetes.io/hostname"}
-    return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    found = others.get("podAntiAffinity", {})
+    required = [*found.get("requiredDuringSchedulingIgnoredDuringExecution", ()), term]
+    return {**others, "podAntiAffinity": {**found, "requiredDuringSchedulingIgnoredDuringExecution": required}}
 
 
 def container(job: TrainJob, words: list[str], settings: Settings) -> Object:
@@ -188,7 +207,10 @@ def container(job: TrainJob, words: list[str], settings: Settings) -> Object:
         "name": "trainer",
         "image": job.spec.pods.image or settings.trainer_image,
         "command": ["mmaction-trainer", *words, "--from", CONFIG, RUN],
-        "env": [{"name": name, "value": value} for name, value in variables(settings).items()],
+        "env": [
+            *job.spec.pods.model_dump(mode="json", by_alias=True, exclude_none=True)["env"],
+            *({"name": name, "value": value} for name, value in variables(settings).items()),
+        ],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -224,6 +246,15 @@ def resources(job: TrainJob) -> Object:
     return {"limits": limits, "requests": requests}
 
 
+def cache(asked: CacheSpec | None) -> Object:
+    """What the folder of videos and checkpoints is on."""
+    if asked is None:
+        return {"emptyDir": {}}
+    if asked.persistent_volume_claim:
+        return {"persistentVolumeClaim": {"claimName": asked.persistent_volume_claim}}
+    return {"hostPath": {"path": asked.host_path, "type": "DirectoryOrCreate"}}
+
+
 def mounts(settings: Settings) -> list[Object]:
     """Where a container sees its volumes."""
     found = [("config", CONFIG), ("run", RUN), ("cache", CACHE), ("tmp", TMP), ("shm", "/dev/shm")]
@@ -236,7 +267,8 @@ def volumes(job: TrainJob, settings: Settings) -> list[Object]:
     """A pod's volumes. Shared memory is as large as the pod's own: data loaders hand clips over in it."""
     found: list[Object] = [
         {"name": "config", "configMap": {"name": config_name(job)}},
-        *({"name": name, "emptyDir": {}} for name in ("run", "cache", "tmp")),
+        *({"name": name, "emptyDir": {}} for name in ("run", "tmp")),
+        {"name": "cache", **cache(job.spec.pods.cache)},
         {"name": "shm", "emptyDir": {"medium": "Memory"}},
     ]
     if settings.progress_url:

@@ -292,8 +292,8 @@ def check(play: Play, at_once: Mapping[str, list[Seen]]) -> None:
                 assert port_of(job) == status["port"], "another port is on record"
 
 
-@pytest.mark.parametrize("trouble", ["", "unanswered"])
-def test_a_job_is_not_begun_anew_by_who_has_yet_to_see_its_own_word_that_it_is_over(trouble: str) -> None:
+@pytest.mark.parametrize("trouble", ["", "unanswered", "killed afterwards"])
+def test_a_job_is_not_begun_anew_by_who_has_yet_to_see_the_word_that_it_is_over(trouble: str) -> None:
     play = Play({"a": Story({"backoffLimit": 0, "preflight": False})})
     life = play.lives["a"]
     while not life.over and not any(map(has_ended, play.cluster.all("jobs"))):
@@ -304,6 +304,8 @@ def test_a_job_is_not_begun_anew_by_who_has_yet_to_see_its_own_word_that_it_is_o
     play.cluster.trouble.append(trouble)
     play.reconcile("a")
     assert life.finished
+    if trouble == "killed afterwards":
+        play.process = Process(play.cluster, {"trainjobs": 1})
     (job,) = play.cluster.all("jobs")
     play.cluster.remove("jobs", Key.of(job))
     for kind in ("jobs", "pods"):
@@ -341,3 +343,33 @@ def test_a_job_goes_on_after_its_cluster_was_restored_from_a_backup_with_lower_v
                 play.process.see(kind)
             play.reconcile("a")
     assert said(life.trainjob)["phase"] == "Succeeded"
+
+
+def test_nothing_is_made_for_a_job_that_was_deleted_as_its_status_was_written() -> None:
+    play = Play({"a": Story({"backoffLimit": 0, "preflight": False})})
+    job = play.lives["a"].key
+    play.reconcile("a")
+    play.process.see("jobs")
+    play.cluster.later(1)
+    play.cluster.trouble.append("unanswered")
+    play.reconcile("a")
+    play.cluster.remove("trainjobs", job)
+    play.process.see("jobs")
+    assert play.reconcile("a")
+    assert not play.cluster.all("jobs")
+
+
+def test_a_status_is_written_once_where_changes_come_in_a_flock() -> None:
+    play = Play({"a": Story({"backoffLimit": 0, "preflight": True}, checks=(DONE,))})
+    life, told = play.lives["a"], list[bool]()
+    play.reconcile("a")
+    for steps, wait in ((2, 10), (2, 0), (0, 0), (0, 1)):
+        for _ in range(steps):
+            life.step()
+        play.cluster.later(wait)
+        for kind in WATCHED:
+            play.process.see(kind)
+        play.reconcile("a")
+        told.append("status" in life.trainjob)
+    assert told == [False, False, False, True]
+    assert play.cluster.all("jobs")

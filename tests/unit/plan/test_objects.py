@@ -160,3 +160,62 @@ def test_a_pods_host_name_fits_whatever_the_jobs_name(length: int) -> None:
 def test_long_names_that_begin_alike_stay_apart() -> None:
     one, two = "a" * 50 + "b", "a" * 50 + "c"
     assert names.base_of(one) != names.base_of(two)
+
+
+def test_pods_are_placed_and_named_as_the_job_asks(rendered: Rendered, settings: Settings) -> None:
+    toleration = {"key": "nvidia.com/gpu", "operator": "Exists"}
+    asked = {
+        "imagePullSecrets": [{"name": "registry"}],
+        "tolerations": [toleration],
+        "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "priorityClassName": "research",
+        "schedulerName": "volcano",
+        "runtimeClassName": "nvidia",
+        "serviceAccountName": "trainer",
+    }
+    spread = [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}]
+    rest = {"topologySpreadConstraints": spread, "labels": {"team": "a"}, "annotations": {"note": "b"}}
+    for attempt in (0, 1):
+        spec = pod(rendered, settings, attempt, pods=asked | rest)
+        assert {name: spec[name] for name in asked} == asked
+        assert spec.get("topologySpreadConstraints") == (spread if attempt else None)
+        assert not asked.keys() & pod(rendered, settings, attempt).keys()
+    items = made(rendered, settings, 1, pods=rest)
+    described = items["Job"]["spec"]["template"]["metadata"]
+    assert described["annotations"] == {"note": "b"}
+    assert described["labels"] == items["Job"]["metadata"]["labels"] | {"team": "a"}
+    assert made(rendered, settings, 0, pods=rest)["Pod"]["metadata"]["labels"]["team"] == "a"
+
+
+def test_nodes_stay_apart_beside_what_else_a_job_wants_near_or_far(rendered: Rendered, settings: Settings) -> None:
+    term = {"topologyKey": "rack", "labelSelector": {"matchLabels": {"team": "b"}}}
+    far = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}, "nodeAffinity": {}}
+    affinity = pod(rendered, settings, resources={"nodes": 2}, pods={"affinity": far})["affinity"]
+    first, second = affinity["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert (first, second["topologyKey"], affinity["nodeAffinity"]) == (term, "kubernetes.io/hostname", {})
+
+
+def test_a_jobs_variables_stand_beside_the_products_and_never_before_them(
+    rendered: Rendered, settings: Settings
+) -> None:
+    secret = {"secretKeyRef": {"name": "wandb", "key": "key"}}
+    asked = [{"name": "NCCL_DEBUG", "value": "INFO"}, {"name": "WANDB_API_KEY", "valueFrom": secret}]
+    for attempt in (0, 1):
+        plain, given = (container(rendered, settings, attempt, pods=pods)["env"] for pods in ({}, {"env": asked}))
+        assert given == asked + plain
+
+
+@pytest.mark.parametrize(
+    ("asked", "volume"),
+    [
+        (None, {"emptyDir": {}}),
+        ({"persistentVolumeClaim": "videos"}, {"persistentVolumeClaim": {"claimName": "videos"}}),
+        ({"hostPath": "/var/cache/x"}, {"hostPath": {"path": "/var/cache/x", "type": "DirectoryOrCreate"}}),
+    ],
+)
+def test_videos_are_kept_where_the_job_says(
+    rendered: Rendered, settings: Settings, asked: dict[str, str] | None, volume: dict[str, Any]
+) -> None:
+    for attempt in (0, 1):
+        spec = pod(rendered, settings, attempt, pods={"cache": asked})
+        assert {"name": "cache"} | volume in spec["volumes"]
