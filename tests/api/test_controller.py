@@ -229,3 +229,67 @@ def test_a_controller_that_is_killed_at_twenty_moments_loses_and_doubles_nothing
     leased = [status["port"] for status in final.values()]
     running_at_once = [port for port, times in Counter(leased).items() if times > 1]
     assert not running_at_once, "jobs that ran side by side had ports of their own"
+
+
+NOWHERE = {"nodeSelector": {"rack": "none"}}
+"""Pods that find no node, and so wait for as long as a test wants."""
+
+
+def the_job(server: ApiServer, namespace: str) -> str:
+    """Uid of the only Job; empty if there is none."""
+    found = held(server, "jobs", namespace)
+    assert len(found) <= 1
+    return found[0]["metadata"]["uid"] if found else ""
+
+
+def test_a_suspended_job_holds_no_pod_and_begins_its_attempt_anew_once_resumed(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    server = plane.server
+    with a_controller(server, tmp_path / "log"):
+        apply(server, namespace, "paused", preflight=False, pods=NOWHERE)
+        wait_until(lambda: bool(the_job(server, namespace)))
+        first = the_job(server, namespace)
+        apply(server, namespace, "paused", preflight=False, pods=NOWHERE, suspend=True)
+        wait_until(lambda: all_in(server, namespace, "Suspended") and not held(server, "pods", namespace))
+        assert not the_job(server, namespace)
+        apply(server, namespace, "paused", preflight=False, pods=NOWHERE, suspend=False)
+        wait_until(lambda: the_job(server, namespace) not in ("", first))
+        wait_until(lambda: all_in(server, namespace, "Pending"))
+    assert statuses(server, namespace)["paused"]["attempt"] == 1
+
+
+def test_a_job_that_trains_for_too_long_fails_and_is_not_tried_again(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    with a_controller(plane.server, tmp_path / "log"):
+        apply(plane.server, namespace, "slow", preflight=False, pods=NOWHERE, activeDeadlineSeconds=3)
+        wait_until(lambda: all_in(plane.server, namespace, "Failed"))
+    failed = next(c for c in statuses(plane.server, namespace)["slow"]["conditions"] if c["type"] == "Failed")
+    assert failed["reason"] == "Deadline"
+    assert "spec.activeDeadlineSeconds" in failed["message"]
+
+
+def test_what_is_left_of_a_job_goes_in_time_though_the_controller_restarts_and_nothing_runs_twice(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    server = plane.server
+    with a_controller(server, tmp_path / "log"):
+        apply(server, namespace, "tidy", ttlSecondsAfterFinished=5)
+        wait_until(lambda: all_in(server, namespace, "Succeeded"))
+        assert all(held(server, kind, namespace) for kind in KINDS)
+    status = statuses(server, namespace)["tidy"]
+    with a_controller(server, tmp_path / "log-2"):
+        wait_until(lambda: not any(held(server, kind, namespace) for kind in KINDS))
+        time.sleep(3)
+        assert not any(held(server, kind, namespace) for kind in KINDS)
+    assert statuses(server, namespace)["tidy"] == status
+
+
+def test_a_job_of_another_controller_has_nothing_made(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    with a_controller(plane.server, tmp_path / "log"):
+        apply(plane.server, namespace, "theirs", managedBy="kueue.x-k8s.io/multikueue")
+        apply(plane.server, namespace, "ours")
+        wait_until(lambda: statuses(plane.server, namespace)["ours"].get("phase") == "Succeeded")
+    assert statuses(plane.server, namespace)["theirs"] == {}
+    assert {item["metadata"]["labels"][names.JOB] for item in held(plane.server, "pods", namespace)} == {"ours"}

@@ -105,9 +105,18 @@ def test_a_rule_of_the_models_refuses_in_its_own_words(ruled_out_case: dict[str,
         {"storage": {"uri": "s3://results/team-b"}},
         {"overrides": {"model": {"cls_head": {"dropout": 0.5}}}},
         {"overrides": {}},
+        {"activeDeadlineSeconds": 60},
         {"pods": {"affinity": {"nodeAffinity": {"b": [{"c": 1}]}}}},
     ],
-    ids=["a value", "a default", "the storage", "a renamed key of overrides", "no overrides", "deep in affinity"],
+    ids=[
+        "a value",
+        "a default",
+        "the storage",
+        "a renamed key of overrides",
+        "no overrides",
+        "a limit",
+        "deep in affinity",
+    ],
 )
 def test_the_spec_cannot_change_once_the_job_exists(
     change: dict[str, Any], create: Create, server: ApiServer, namespace: str
@@ -122,6 +131,17 @@ def test_the_spec_cannot_change_once_the_job_exists(
     assert refused.status == 422, refused.body
     assert "spec cannot change once the job exists" in refused.body["message"]
 
+    other["spec"]["suspend"] = True
+    refused = server.request("PUT", path, other)
+    if "overrides" not in change:  # see TrainJobSpec.rules
+        assert (refused.status, "but for suspend" in refused.body.get("message", "")) == (422, True), refused.body
+
+    for suspended in (True, False) if "overrides" not in change else ():
+        job["spec"]["suspend"] = suspended
+        answer = server.request("PUT", path, job)
+        assert answer.status == 200, answer.body
+        job = answer.body
+    job = server.request("GET", path).body
     job["metadata"]["labels"] = {"team": "a"}
     assert server.request("PUT", path, job).status == 200
 

@@ -190,6 +190,16 @@ LabelValue = Annotated[
 Labels = Annotated[dict[str, LabelValue], Field(max_length=32)]
 """Kubernetes labels."""
 
+ManagedBy = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[A-Za-z0-9._-]+$",
+        max_length=63,
+        json_schema_extra={"x-accepts": "as a domain, / and a name"},
+    ),
+]
+"""A controller's name."""
+
 PassedOn = Annotated[
     dict[str, Any],
     Field(max_length=32, json_schema_extra={"additionalProperties": {"x-kubernetes-preserve-unknown-fields": True}}),

@@ -9,10 +9,12 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from .fields import URI, APIModel, ConfigName, ObjectName, Overrides, Quantity, RelativePath, Rule
+from .fields import URI, APIModel, ConfigName, ManagedBy, ObjectName, Overrides, Quantity, RelativePath, Rule
 from .pods import PodsSpec
 
 UCF101_CLASSES = 101
+CONTROLLER = "mmaction.dev/controller"
+"""Who takes care of a job whose ``managedBy`` says nothing else."""
 
 
 class ModelSpec(APIModel):
@@ -239,11 +241,32 @@ class StorageSpec(APIModel):
     )
 
 
+FIXED = "spec cannot change once the job exists, but for suspend; apply it under another name"
+
+
+def _same(field: str) -> str:
+    """CEL: a field that may be absent is as it was."""
+    return f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+
+
 class TrainJobSpec(APIModel):
     """One training: a model, a data set, a recipe, a test protocol, machines, and where results go."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(rule="self == oldSelf", message="spec cannot change once the job exists; apply it under another name"),
+        Rule(rule="self == oldSelf || self.suspend != oldSelf.suspend", message=FIXED),
+        # As suspend changes, the fields one by one. CEL has no word for overrides alone: a job that has begun keeps
+        # the config that it began with, whatever comes with a change of suspend.
+        Rule(
+            rule=" && ".join(
+                [
+                    *(f"self.{name} == oldSelf.{name}" for name in ("model", "dataset", "input", "training")),
+                    *(f"self.{name} == oldSelf.{name}" for name in ("evaluation", "resources", "storage", "pods")),
+                    *(f"self.{name} == oldSelf.{name}" for name in ("preflight", "backoffLimit")),
+                    *map(_same, ("activeDeadlineSeconds", "ttlSecondsAfterFinished", "managedBy")),
+                ]
+            ),
+            message=FIXED,
+        ),
     )
 
     model: ModelSpec
@@ -264,6 +287,30 @@ class TrainJobSpec(APIModel):
         le=100,
         description="On a cluster, how many failed attempts are tried again. Not counted: a port that something else "
         "took. Never tried again: what a user has to mend (Config, Data, OutOfMemory ...).",
+    )
+    suspend: bool = Field(
+        default=False,
+        description="On a cluster, let no pod train: those that do are ended, and when it is false again the attempt "
+        "begins anew. The only field that may be changed.",
+    )
+    active_deadline_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**31 - 1,
+        description="On a cluster, how long the job may train, all attempts since it was last resumed together, before "
+        "it fails (Deadline). Default: for ever.",
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description="On a cluster, how long pods and what belongs to them are kept once the job is over. The TrainJob "
+        "stays, with its status, and so do the results. Default: until the TrainJob is deleted.",
+    )
+    managed_by: ManagedBy | None = Field(
+        default=None,
+        description="Which controller takes care of the job, where that is another than this product's.",
+        examples=[CONTROLLER, "kueue.x-k8s.io/multikueue"],
     )
     overrides: Overrides = Field(
         default={},

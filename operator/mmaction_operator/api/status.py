@@ -10,7 +10,7 @@ from .fields import APIModel, Timestamp
 
 Text = Annotated[str, Field(max_length=1024)]
 Digest = Annotated[str, Field(max_length=64)]
-Phase = Literal["Pending", "Validating", "Starting", "Running", "Testing", "Succeeded", "Failed"]
+Phase = Literal["Pending", "Validating", "Starting", "Running", "Testing", "Suspended", "Succeeded", "Failed"]
 
 
 class StatusModel(APIModel):
@@ -81,6 +81,7 @@ class FailureStatus(StatusModel):
     attempt: int = Field(ge=1, description="Which try it was.")
     reason: Annotated[str, Field(max_length=64)] = Field(description="Class of the failure.")
     port: int | None = Field(default=None, ge=1, le=65535, description="Port that it had.")
+    began: Timestamp | None = Field(default=None, description="When its Job began.")
     ended: Timestamp | None = Field(default=None, description="When its Job failed.")
 
 

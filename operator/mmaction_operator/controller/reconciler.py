@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mmaction_operator.api import TrainJob, parse
+from mmaction_operator.api.spec import CONTROLLER
 from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.api.trainjob import API_VERSION, KIND
 from mmaction_operator.kube import (
@@ -20,6 +21,8 @@ from mmaction_operator.kube import (
     Key,
     NotFound,
     Object,
+    Propagation,
+    Resource,
     Selection,
     Store,
     version_of,
@@ -35,15 +38,18 @@ from mmaction_operator.plan import (
     is_over,
     names,
     objects_of,
+    seconds_left,
+    shared_by_attempts,
     status_of,
 )
+from mmaction_operator.plan.conditions import COMPLETE, FAILED
 from mmaction_operator.ports import ClusterLease, PortRegistry
 from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract.errors import ConfigFailure, PortFailure
 
 from .board import ProgressBoard
 from .memory import SECONDS_UNSEEN, Memory, Remembered
-from .resources import BY_KIND, BY_TRAINJOB, CONFIG_MAPS, PODS, TRAINJOBS
+from .resources import BY_KIND, BY_TRAINJOB, CONFIG_MAPS, JOBS, PODS, TRAINJOBS
 
 SECONDS_BETWEEN_PROGRESS = 5.0
 """Between two writes of a status in which nothing but the progress changed."""
@@ -143,6 +149,9 @@ class Reconciler:
         job = read(stored)
         if is_finished(job):
             self.forget(key)
+            return self.tidy(job)
+        if not is_ours(job):
+            self.forget(key)
             return None
         try:
             return self.proceed(self.decide(stored, job, memory), memory)
@@ -191,14 +200,20 @@ class Reconciler:
         job, course = decided.job, decided.course
         if isinstance(decided.rendered, ConfigFailure) or is_over(decided.status):
             return None
+        if course.held:
+            if course.stage == "Attempt" and course.seen and not course.seen.leaving:
+                # In the foreground: its pods are gone before it is, and before it is made again.
+                self.remove(JOBS, job, course.seen, "Foreground")
+            return None
         if course.begin and course.begin > decided.at:
             return (course.begin - decided.at).total_seconds()
         if course.lost:
-            (pod,) = course.lost.pods
-            self.client.delete(PODS, Key(job.metadata.namespace, pod.name), uid=pod.uid)
+            self.remove(PODS, job, course.lost)
         elif course.seen is None:
+            left = seconds_left(job, course.failed)
+            wanted = objects_of(job, decided.rendered, course.attempt, decided.port or 0, self.settings, left)
             try:
-                self.make(objects_of(job, decided.rendered, course.attempt, decided.port or 0, self.settings), memory)
+                self.make(wanted, memory)
             except (Forbidden, Invalid, AlreadyExists) as error:
                 known, memory.refused = memory.refused, str(error)
                 return SECONDS_REFUSED if known == memory.refused else 0.0
@@ -254,7 +269,8 @@ class Reconciler:
         Raises:
             PortFailure: none is left.
         """
-        if course.stage != "Attempt":
+        if course.stage != "Attempt" or (course.held and not course.seen):
+            self.registry.release(job.metadata.uid or "")
             return None
         lease = lease_of(job, course.attempt)
         if course.seen:
@@ -298,13 +314,38 @@ class Reconciler:
         for stored in trainjobs:
             job, uid = read(stored), stored["metadata"]["uid"]
             self.remember(stored).expect(version_of(stored), self.clock())
-            if is_finished(job):
+            if is_finished(job) or not is_ours(job):
                 continue
             leased = {job.status.attempt: job.status.port} if job.status else {}
             leased |= {seen.attempt: seen.port for seen in attempts_of(made.get(uid, ()), ())}
             attempt = max((attempt for attempt, port in leased.items() if attempt and port), default=None)
             if attempt and (port := leased[attempt]):
                 self.registry.restore(port, lease_of(job, attempt))
+
+    def remove(
+        self, resource: Resource, job: TrainJob, seen: AttemptSeen, propagation: Propagation = "Background"
+    ) -> None:
+        """Remove an attempt's Job, or the pod that checks."""
+        self.client.delete(
+            resource, Key(job.metadata.namespace, seen.name), uid=seen.uid or None, propagation=propagation
+        )
+
+    def tidy(self, job: TrainJob) -> float | None:
+        """Remove what a job that is over has in the cluster, once its time has come; its Jobs last."""
+        ttl, uid = job.spec.ttl_seconds_after_finished, job.metadata.uid or ""
+        found = attempts_of(self.jobs.children(uid), self.pods.by(BY_TRAINJOB, uid))
+        if ttl is None or not found:
+            return None
+        assert job.status
+        ended = max(c.last_transition_time for c in job.status.conditions if c.type in (COMPLETE, FAILED))
+        left = (ended + timedelta(seconds=ttl) - self.now()).total_seconds()
+        if left > 0:
+            return left
+        for kind, name in shared_by_attempts(job):
+            self.client.delete(BY_KIND[kind], Key(job.metadata.namespace, name))
+        for seen in found:
+            self.remove(PODS if seen.attempt == names.PREFLIGHT else JOBS, job, seen)
+        return None
 
     def remember(self, stored: Object) -> Memory:
         """What is kept of a job; nothing yet, where another one had its name."""
@@ -324,6 +365,11 @@ class Reconciler:
 def read(stored: Object) -> TrainJob:
     """A TrainJob as the API server has it."""
     return parse({key: stored[key] for key in ("apiVersion", "kind", "metadata", "spec", "status") if key in stored})
+
+
+def is_ours(job: TrainJob) -> bool:
+    """Whether this product takes care of a job."""
+    return job.spec.managed_by in (None, CONTROLLER)
 
 
 def belongs_to(item: Object, uid: str) -> bool:

@@ -43,7 +43,7 @@ This package knows nothing of training, and nothing else of this project.
 """
 
 from .asking import Exchange, Patience
-from .client import Client, Listing
+from .client import Client, Listing, Propagation
 from .connection import Connection
 from .controller import Controller, Reconciled, controller_in, itself
 from .crew import Crew
@@ -96,6 +96,7 @@ __all__ = [
     "NotFound",
     "Object",
     "Patience",
+    "Propagation",
     "Reconciled",
     "Refused",
     "Resource",

@@ -22,6 +22,7 @@ APPLY = "application/apply-patch+yaml"  # JSON is YAML
 MERGE = "application/merge-patch+json"
 PODS = Resource("", "v1", "pods", "Pod")
 PAGE = 500
+Propagation = Literal["Background", "Foreground", "Orphan"]
 LISTS = 3
 """How often a list is begun whose pages become too old while it is read."""
 NO_OPTIONS: Mapping[str, str] = {}
@@ -180,7 +181,7 @@ class Client(Asking):
         *,
         uid: str | None = None,
         version: str | None = None,
-        propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
+        propagation: Propagation = "Background",
     ) -> bool:
         """Delete an object; False if there is none, or not any more.
 

@@ -8,8 +8,8 @@ help.
 
 from . import names
 from .conditions import is_over
-from .course import Course, course_of, is_finished
-from .objects import objects_of
+from .course import Course, course_of, is_finished, seconds_left
+from .objects import objects_of, shared_by_attempts
 from .observed import AttemptSeen, PodSeen, attempts_of
 from .run import run_of
 from .settings import Settings
@@ -30,5 +30,7 @@ __all__ = [
     "names",
     "objects_of",
     "run_of",
+    "seconds_left",
+    "shared_by_attempts",
     "status_of",
 ]

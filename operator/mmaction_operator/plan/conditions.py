@@ -8,7 +8,8 @@ from typing import Literal
 
 from mmaction_operator.api.status import TrainJobStatus
 
-VALIDATED, PREFLIGHTED, RUNNING, COMPLETE, FAILED = "Validated", "Preflighted", "Running", "Complete", "Failed"
+VALIDATED, PREFLIGHTED, SUSPENDED, RUNNING = "Validated", "Preflighted", "Suspended", "Running"
+COMPLETE, FAILED = "Complete", "Failed"
 """Types of conditions."""
 
 
@@ -28,6 +29,8 @@ class Reason(StrEnum):
     STARTING = "Starting"
     TRAINING = "Training"
     RETRYING = "Retrying"
+    SUSPENDED = "Suspended"
+    RESUMED = "Resumed"
     ENDED = "Ended"
     SUCCEEDED = "Succeeded"
 
@@ -45,6 +48,8 @@ TOLD: Mapping[str, Telling] = {
     Reason.STARTING: "none",
     Reason.TRAINING: "none",
     Reason.RETRYING: "none",  # the failure before it has an event of its own
+    Reason.SUSPENDED: "plain",
+    Reason.RESUMED: "plain",
     Reason.ENDED: "none",
     Reason.SUCCEEDED: "plain",
 }

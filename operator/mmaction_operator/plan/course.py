@@ -12,7 +12,7 @@ from an event. So an event may come twice, late or not at all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -22,7 +22,7 @@ from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.result import Result
 
 from .conditions import PREFLIGHTED, holds, is_over
-from .failures import MOST_FREE, FailureSeen, charged, failure_of
+from .failures import DEADLINE, MOST_FREE, FailureSeen, charged, failure_of
 from .names import PREFLIGHT
 from .observed import AttemptSeen
 
@@ -41,6 +41,12 @@ class FailedAttempt:
     port: int
     ended: datetime | None
     failure: FailureSeen
+    began: datetime | None = None
+
+    @property
+    def lasted(self) -> timedelta:
+        """How long it took, as far as that is known."""
+        return self.ended - self.began if self.ended and self.began else timedelta()
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class Course:
         result: what the job left, once it is complete.
         lost: a preflight that Kubernetes took away: its pod is to be removed, and made again.
         failed: the attempts that failed before.
+        held: whether nothing is to train for now: what does is to be ended, and nothing is to be made.
     """
 
     stage: Stage
@@ -66,6 +73,7 @@ class Course:
     result: Result | None = None
     lost: AttemptSeen | None = None
     failed: tuple[FailedAttempt, ...] = ()
+    held: bool = False
 
     @property
     def avoid(self) -> frozenset[int]:
@@ -81,6 +89,12 @@ def course_of(job: TrainJob, rendered: Rendered | ConfigFailure, attempts: Seque
         rendered: its config, or why it has none.
         attempts: what is seen of its attempts, in their order.
     """
+    course = course_unheld(job, rendered, attempts)
+    return replace(course, held=job.spec.suspend and course.stage in ("Preflight", "Attempt"))
+
+
+def course_unheld(job: TrainJob, rendered: Rendered | ConfigFailure, attempts: Sequence[AttemptSeen]) -> Course:
+    """Where a job is on its way, suspended or not."""
     if isinstance(rendered, ConfigFailure):
         return Course("Invalid", failure=FailureSeen(rendered.name, str(rendered)))
     preflight = [attempt for attempt in attempts if attempt.attempt == PREFLIGHT]
@@ -118,7 +132,7 @@ def course_of_training(job: TrainJob, attempts: Sequence[AttemptSeen]) -> Course
 def failed_of(job: TrainJob, attempts: Sequence[AttemptSeen]) -> tuple[FailedAttempt, ...]:
     """The attempts that failed, in their order; one that is on record as what it was taken for, as its pods may go."""
     found = {
-        seen.attempt: FailedAttempt(seen.attempt, seen.port, seen.ended, failure_of(seen))
+        seen.attempt: FailedAttempt(seen.attempt, seen.port, seen.ended, failure_of(seen), seen.began)
         for seen in attempts
         if seen.state == "Failed"
     }
@@ -126,13 +140,15 @@ def failed_of(job: TrainJob, attempts: Sequence[AttemptSeen]) -> tuple[FailedAtt
         seen = found.get(past.attempt)
         if seen is None or seen.failure.name != past.reason:
             failure = FailureSeen(past.reason, "its pods are gone, and with them what they had to say")
-            found[past.attempt] = FailedAttempt(past.attempt, past.port or 0, past.ended, failure)
+            found[past.attempt] = FailedAttempt(past.attempt, past.port or 0, past.ended, failure, past.began)
     return tuple(found[number] for number in sorted(found))
 
 
 def course_after(job: TrainJob, failed: tuple[FailedAttempt, ...], newest: AttemptSeen | None) -> Course:
     """Where a job is whose newest attempt failed: the same before the next one is on record as after."""
     last, failures = failed[-1], [attempt.failure for attempt in failed]
+    if seconds_left(job, failed) == 0 and failures[-1].retry != "never":
+        return Course("Failed", last.attempt, newest, DEADLINE, failed=failed)
     if gives_up(job, failures):
         return Course("Failed", last.attempt, newest, last.failure, failed=failed)
     return Course("Attempt", last.attempt + 1, None, last.failure, begin_after(last, failures), failed=failed)
@@ -149,6 +165,14 @@ def gives_up(job: TrainJob, failures: Sequence[FailureSeen]) -> bool:
     if failures[-1].retry == "never":
         return True
     return charged(failures) > job.spec.backoff_limit or len(failures) - charged(failures) > MOST_FREE
+
+
+def seconds_left(job: TrainJob, failed: Sequence[FailedAttempt]) -> int | None:
+    """For how long the next attempt may train; None for as long as it wants."""
+    if job.spec.active_deadline_seconds is None:
+        return None
+    used = sum((attempt.lasted for attempt in failed), timedelta())
+    return max(0, job.spec.active_deadline_seconds - int(used.total_seconds()))
 
 
 def begin_after(attempt: FailedAttempt, failures: Sequence[FailureSeen]) -> datetime | None:

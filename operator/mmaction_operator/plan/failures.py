@@ -21,6 +21,7 @@ RETRY: dict[str, Retry] = {
     errors.DiskFailure.name: "never",
     errors.PortFailure.name: "free",
     "Preempted": "free",
+    "Deadline": "never",
 }
 """By class; what is not named here is ``charged``."""
 MOST_FREE = 10
@@ -62,11 +63,16 @@ class FailureSeen:
         return RETRY.get(self.name, "charged")
 
 
+DEADLINE = FailureSeen("Deadline", "trained for as long as spec.activeDeadlineSeconds allows")
+
+
 def failure_of(attempt: AttemptSeen) -> FailureSeen:
     """Why a failed attempt failed: of its pods, the one that has the most to say.
 
     When one node fails its peers lose it, and end as Collective: any other class comes before that.
     """
+    if attempt.reason == "DeadlineExceeded":
+        return DEADLINE
     failures = [failure_of_pod(pod) for pod in attempt.pods if has_failed(pod)]
     if not failures:
         return FailureSeen("Unknown", "its pods are gone, and with them what they had to say")

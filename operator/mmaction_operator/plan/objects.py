@@ -39,13 +39,27 @@ AS_IN_A_POD = {
 """Fields of ``spec.pods`` that a pod has too."""
 
 
-def objects_of(job: TrainJob, rendered: Rendered, attempt: int, port: int, settings: Settings) -> list[Object]:
-    """Everything that should exist for an attempt, in the order in which it is to be made."""
+def objects_of(
+    job: TrainJob, rendered: Rendered, attempt: int, port: int, settings: Settings, seconds: int | None = None
+) -> list[Object]:
+    """Everything that should exist for an attempt, in the order in which it is to be made.
+
+    Args:
+        seconds: for how long the attempt may train. Default: for as long as it wants.
+    """
     told = config_map(job, rendered)
     if attempt == names.PREFLIGHT:
         return [told, preflight_pod(job, settings)]
     services = [service(job)] if job.spec.resources.nodes > 1 else []
-    return [told, *services, job_of(job, attempt, port, settings)]
+    limit = {} if seconds is None else {"activeDeadlineSeconds": seconds}
+    trains = job_of(job, attempt, port, settings)
+    return [told, *services, {**trains, "spec": {**trains["spec"], **limit}}]
+
+
+def shared_by_attempts(job: TrainJob) -> list[tuple[str, str]]:
+    """Kinds and names of what all attempts use."""
+    services = [("Service", names.service_name(job.metadata.name))] if job.spec.resources.nodes > 1 else []
+    return [("ConfigMap", config_name(job)), *services]
 
 
 def metadata(job: TrainJob, name: str, attempt: int | None = None) -> Object:

@@ -71,7 +71,11 @@ class AttemptSeen:
     """An attempt's Job, by its name, and its pods; of a preflight, the pod that checks.
 
     Attributes:
-        state: it is over once its Job says so and no pod of it is seen to run.
+        uid: the Job's, or the pod's.
+        state: it is over once its Job says so and no pod of it is seen to run. One that is being removed has not
+            failed: it is made again.
+        reason: why the Job ended, in Kubernetes' words.
+        leaving: whether it is being removed.
         unheard: of how many pods the end is not seen though the Job's is: they are gone, or it is yet to be seen.
     """
 
@@ -82,6 +86,10 @@ class AttemptSeen:
     ended: datetime | None
     pods: tuple[PodSeen, ...]
     unheard: int = 0
+    uid: str = ""
+    began: datetime | None = None
+    reason: str = ""
+    leaving: bool = False
 
     @property
     def first(self) -> PodSeen | None:
@@ -107,15 +115,18 @@ def preflight_seen(pod: Object) -> AttemptSeen:
     """The preflight, which is one pod and no Job: it asks for little and is made again where it is lost."""
     seen = pod_seen(pod)
     states: dict[str, State] = {"Succeeded": "Complete", "Failed": "Failed"}
-    return AttemptSeen(seen.name, names.PREFLIGHT, 0, states.get(seen.phase, "Active"), None, (seen,))
+    return AttemptSeen(seen.name, names.PREFLIGHT, 0, states.get(seen.phase, "Active"), None, (seen,), uid=seen.uid)
 
 
 def attempt_seen(job: Object, pods: Iterable[PodSeen]) -> AttemptSeen:
     """One attempt."""
-    metadata = job["metadata"]
-    conditions = {c["type"]: c for c in job.get("status", {}).get("conditions", ()) if c["status"] == "True"}
+    metadata, status = job["metadata"], job.get("status", {})
+    leaving = "deletionTimestamp" in metadata
+    conditions = {c["type"]: c for c in status.get("conditions", ()) if c["status"] == "True"}
+    if leaving:
+        conditions.pop("Failed", None)
     said: State = "Complete" if "Complete" in conditions else "Failed" if "Failed" in conditions else "Active"
-    ended = conditions.get(said, {}).get("lastTransitionTime")
+    ended, began = conditions.get(said, {}).get("lastTransitionTime"), status.get("startTime")
     pods = tuple(sorted(pods, key=lambda pod: (pod.index, pod.name)))
     return AttemptSeen(
         name=metadata["name"],
@@ -125,6 +136,10 @@ def attempt_seen(job: Object, pods: Iterable[PodSeen]) -> AttemptSeen:
         ended=datetime.fromisoformat(ended) if ended else None,
         pods=pods,
         unheard=job["spec"]["completions"] - sum(pod.has_ended for pod in pods) if ended else 0,
+        uid=metadata["uid"],
+        began=datetime.fromisoformat(began) if began else None,
+        reason=conditions.get(said, {}).get("reason", ""),
+        leaving=leaving,
     )
 
 

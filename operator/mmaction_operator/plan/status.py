@@ -22,7 +22,7 @@ from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.progress import Progress, Stage
 from mmaction_trainer.contract.result import Result, Score
 
-from .conditions import COMPLETE, FAILED, PREFLIGHTED, RUNNING, VALIDATED, Reason
+from .conditions import COMPLETE, FAILED, PREFLIGHTED, RUNNING, SUSPENDED, VALIDATED, Reason
 from .course import Course
 from .observed import AttemptSeen, PodSeen
 from .run import identity_of, results_uri
@@ -37,6 +37,8 @@ PHASES: dict[Stage, Phase] = {
     "Done": "Testing",  # until its pods have ended
 }
 """Of an attempt whose pods run, by what its trainer last said; where that is not named here, it is Running."""
+
+HELD = "spec.suspend is true: nothing trains until it is false"
 
 Saying = tuple[str, str, str, str]
 """A condition to be: type, status, reason, message."""
@@ -72,19 +74,32 @@ def status_of(
         conditions=conditions_of(job, before, sayings(job, course, refused), now),
         attempt=course.attempt if training else before.attempt,
         failures=failures_of(course) or before.failures,
-        port=(port or (course.seen and course.seen.port) or before.port) if training else before.port,
+        port=port_of(course, port, before) if training else before.port,
         nodes=[pod.node for pod in pods if pod.node] if training else [],
-        effective_lr=None if isinstance(rendered, ConfigFailure) else rendered.effective_lr,
-        config_sha256=None if isinstance(rendered, ConfigFailure) else rendered.sha256,
+        effective_lr=before.effective_lr or (None if isinstance(rendered, ConfigFailure) else rendered.effective_lr),
+        config_sha256=before.config_sha256 or (None if isinstance(rendered, ConfigFailure) else rendered.sha256),
         progress=progress_of(progress) if progress and training else before.progress,
         results=results_of(job, course.result) if course.stage == "Complete" else before.results,
     )
 
 
+def port_of(course: Course, leased: int | None, before: TrainJobStatus) -> int | None:
+    """The port of the attempt; none while nothing is to train."""
+    if course.held and not course.seen:
+        return None
+    return leased or (course.seen.port if course.seen else before.port)
+
+
 def failures_of(course: Course) -> list[FailureStatus]:
     """The attempts that failed, for the record."""
     return [
-        FailureStatus(attempt=past.attempt, reason=past.failure.name, port=past.port or None, ended=past.ended)
+        FailureStatus(
+            attempt=past.attempt,
+            reason=past.failure.name,
+            port=past.port or None,
+            began=past.began,
+            ended=past.ended,
+        )
         for past in course.failed
     ]
 
@@ -95,6 +110,8 @@ def phase_of(course: Course, progress: Progress | None) -> Phase:
         return "Failed"
     if course.stage == "Complete":
         return "Succeeded"
+    if course.held:
+        return "Suspended"
     if course.seen is None or not course.seen.pods or any(pod.waiting for pod in course.seen.pods):
         return "Pending"
     if course.stage == "Preflight":
@@ -111,7 +128,7 @@ def sayings(job: TrainJob, course: Course, refused: str) -> list[Saying]:
     if course.stage == "Invalid":
         assert failure
         return [(VALIDATED, "False", failure.name, failure.message), (FAILED, "True", failure.name, failure.message)]
-    said: list[Saying] = [(VALIDATED, "True", Reason.RENDERED, "the config renders")]
+    said: list[Saying] = [(VALIDATED, "True", Reason.RENDERED, "the config renders"), *suspension(job, course)]
     if course.stage == "Preflight":
         checking = waiting(course.seen, Reason.CHECKING, "data, storage and weights are checked")
         return [*said, (PREFLIGHTED, "False", *(not_made(refused) if refused else checking))]
@@ -135,8 +152,18 @@ def not_made(refused: str) -> tuple[str, str]:
     return Reason.NOT_MADE, f"{refused}. It is tried again: begins once this is mended"
 
 
+def suspension(job: TrainJob, course: Course) -> list[Saying]:
+    """Whether nothing is to train for now, where that was ever so."""
+    if course.held:
+        return [(SUSPENDED, "True", Reason.SUSPENDED, HELD)]
+    known = any(condition.type == SUSPENDED for condition in (job.status.conditions if job.status else ()))
+    return [(SUSPENDED, "False", Reason.RESUMED, "spec.suspend is false")] if known else []
+
+
 def running(course: Course, refused: str) -> Saying:
     """Whether an attempt trains, and what it waits for."""
+    if course.held:
+        return RUNNING, "False", Reason.SUSPENDED, HELD
     if course.seen is None and refused:
         return RUNNING, "False", *not_made(refused)
     if course.seen is None:

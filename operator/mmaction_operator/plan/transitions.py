@@ -23,7 +23,7 @@ def happenings(before: TrainJobStatus | None, now: TrainJobStatus, course: Cours
     """What changed between two statuses, as events."""
     earlier = {condition.type: condition for condition in before.conditions} if before else {}
     told = [c for c in now.conditions if c.type == FAILED] or now.conditions  # its message holds what led to it
-    found = [of_condition(c) for c in told if is_news(c, earlier.get(c.type))]
+    found = list(dict.fromkeys(of_condition(c) for c in told if is_news(c, earlier.get(c.type))))
     if course.failure and course.stage == "Attempt" and now.attempt != (before.attempt if before else None):
         found.append(of_retry(course))
     return found

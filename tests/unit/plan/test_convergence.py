@@ -373,3 +373,62 @@ def test_a_status_is_written_once_where_changes_come_in_a_flock() -> None:
         told.append("status" in life.trainjob)
     assert told == [False, False, False, True]
     assert play.cluster.all("jobs")
+
+
+def test_a_job_that_is_suspended_ends_its_attempt_and_begins_it_anew_once_resumed() -> None:
+    play = Play({"a": Story({"backoffLimit": 0, "preflight": False})})
+    life = play.lives["a"]
+    play.settle()
+    assert life.step()
+    play.settle()
+    suspend(play, suspended=True)
+    play.settle()
+    assert (said(life.trainjob)["phase"], "port" in life.trainjob["status"]) == ("Suspended", False)
+    assert not [item for item in play.cluster.all("jobs") if is_of(item, "a")]
+    suspend(play, suspended=False)
+    play.settle()
+    (job,) = play.cluster.all("jobs")
+    assert (attempt_of(job), port_of(job)) == (1, life.trainjob["status"]["port"])
+    conditions = {c["type"]: (c["status"], c["reason"]) for c in life.trainjob["status"]["conditions"]}
+    assert conditions["Suspended"] == ("False", "Resumed")
+
+
+def suspend(play: Play, *, suspended: bool) -> None:
+    """Somebody changes the field of every job."""
+    for key in [life.key for life in play.lives.values()]:
+        stored = play.cluster.objects["trainjobs", key]
+        play.cluster.change("trainjobs", key, spec={**stored["spec"], "suspend": suspended})
+
+
+def test_a_job_that_is_suspended_from_the_begin_has_nothing_made() -> None:
+    play = Play({"a": Story({"backoffLimit": 0, "preflight": True, "suspend": True}, checks=(DONE,))})
+    play.settle()
+    assert said(play.lives["a"].trainjob)["phase"] == "Suspended"
+    assert not play.cluster.all("pods")
+    assert not play.cluster.all("configmaps")
+
+
+def test_a_job_of_another_controller_is_left_alone() -> None:
+    play = Play({"a": Story({"backoffLimit": 0, "managedBy": "kueue.x-k8s.io/multikueue"})})
+    play.settle()
+    assert play.cluster.changes == 1
+
+
+def test_what_a_job_had_is_removed_after_its_time_and_the_job_never_begun_again() -> None:
+    play = Play({"a": Story({"backoffLimit": 0, "preflight": True, "ttlSecondsAfterFinished": 60}, checks=(DONE,))})
+    life = play.lives["a"]
+    while not life.finished:
+        for kind in WATCHED:
+            play.process.see(kind)
+        play.reconcile("a")
+        life.step()
+    status = life.trainjob["status"]
+    for seconds, left in ((59, True), (1, False)):
+        play.cluster.later(seconds)
+        play.process = Process(play.cluster)  # as it is forgotten by nobody who was not there
+        play.reconcile("a")
+        kinds = {kind for kind, _ in play.cluster.objects}
+        assert ({"pods", "jobs", "configmaps"} <= kinds, bool(kinds & {"pods", "jobs", "configmaps"})) == (left, left)
+    play.settle()
+    assert not play.cluster.all("jobs")
+    assert life.trainjob["status"] == status

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from mmaction_operator.plan import AttemptSeen, course_of, is_finished
+from mmaction_operator.plan import AttemptSeen, course_of, is_finished, seconds_left
 from mmaction_operator.plan.failures import MOST_FREE
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract import errors
@@ -143,3 +144,48 @@ def test_a_job_is_over_once_its_status_says_so(kind: str, over: bool) -> None:
     said = {"type": kind, "status": "True", "reason": "r", "message": "m", "lastTransitionTime": NOW}
     assert is_finished(a_job({"conditions": [said]})) is over
     assert not is_finished(a_job())
+
+
+def test_a_suspended_job_is_where_it_is_and_held(rendered: Rendered) -> None:
+    ended_well = an_attempt(1, ended(0, result=a_result()), state="Complete")
+    checking = an_attempt(0, a_pod())
+    told = [
+        ((), "Preflight", True),
+        ((checking,), "Preflight", True),
+        ((CHECKED,), "Attempt", True),
+        ((CHECKED, an_attempt(1, a_pod())), "Attempt", True),
+        ((CHECKED, an_attempt(1, failed_as(errors.StorageFailure), state="Failed")), "Attempt", True),
+        ((CHECKED, ended_well), "Complete", False),
+        ((CHECKED, an_attempt(1, failed_as(errors.DataFailure), state="Failed")), "Failed", False),
+    ]
+    for attempts, stage, held in told:
+        course = course_of(a_job(suspend=True), rendered, attempts)
+        assert (course.stage, course.held) == (stage, held)
+        assert not course_of(a_job(), rendered, attempts).held
+
+
+def test_attempts_share_the_time_that_a_job_may_train(rendered: Rendered) -> None:
+    def lasting(number: int, seconds: float, **rest: Any) -> AttemptSeen:
+        failed = an_attempt(number, failed_as(errors.StorageFailure), state="Failed", **rest)
+        assert failed.ended
+        return replace(failed, began=failed.ended - timedelta(seconds=seconds))
+
+    job = a_job(activeDeadlineSeconds=100, preflight=False)
+    one = course_of(job, rendered, [lasting(1, 40, ago=60)])
+    assert (one.stage, one.attempt, seconds_left(job, one.failed)) == ("Attempt", 2, 60)
+    assert seconds_left(job, ()) == 100
+    assert seconds_left(a_job(), one.failed) is None
+    two = course_of(job, rendered, [lasting(1, 40, ago=60), lasting(2, 61)])
+    assert two.failure
+    assert (two.stage, two.failure.name) == ("Failed", "Deadline")
+    stopped = replace(lasting(1, 100), reason="DeadlineExceeded")
+    over = course_of(job, rendered, [stopped])
+    assert over.failure
+    assert (over.stage, over.failure.name) == ("Failed", "Deadline")
+
+
+def test_time_that_is_on_record_counts_after_pods_and_job_are_gone(rendered: Rendered) -> None:
+    began, past = (NOW - timedelta(seconds=seconds) for seconds in (90, 30))
+    record = {"attempt": 1, "reason": "Storage", "began": began.isoformat(), "ended": past.isoformat()}
+    job = a_job({"attempt": 2, "failures": [record]}, activeDeadlineSeconds=100, preflight=False)
+    assert seconds_left(job, course_of(job, rendered, []).failed) == 40

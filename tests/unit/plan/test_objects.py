@@ -219,3 +219,10 @@ def test_videos_are_kept_where_the_job_says(
     for attempt in (0, 1):
         spec = pod(rendered, settings, attempt, pods={"cache": asked})
         assert {"name": "cache"} | volume in spec["volumes"]
+
+
+def test_an_attempt_may_train_for_as_long_as_is_left(rendered: Rendered, settings: Settings) -> None:
+    for seconds in (None, 60):
+        items = objects_of(a_job(), rendered, 1, 20001, settings, seconds)
+        (spec,) = [item["spec"] for item in items if item["kind"] == "Job"]
+        assert spec.get("activeDeadlineSeconds") == seconds

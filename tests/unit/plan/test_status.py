@@ -178,7 +178,7 @@ def test_a_kubelets_word_is_read_whatever_else_a_pod_holds() -> None:
 
 def test_an_attempt_is_not_over_while_a_pod_of_it_is_seen_to_run() -> None:
     failed = {"type": "Failed", "status": "True", "lastTransitionTime": NOW.isoformat()}
-    metadata = {"name": "job-1", "labels": {"mmaction.dev/attempt": "1"}}
+    metadata = {"uid": "u", "name": "job-1", "labels": {"mmaction.dev/attempt": "1"}}
     job = {"metadata": metadata, "spec": {"completions": 2}, "status": {"conditions": [failed]}}
     for peer, state, unheard in ((a_pod(1), "Active", 1), (ended(16, index=1, phase="Failed"), "Failed", 0)):
         seen = attempt_seen(job, [ended(12), peer])
