@@ -186,7 +186,7 @@ def test_a_wrong_file_is_refused_before_any_cluster_is_asked(shell: Shell) -> No
 def test_a_path_of_this_machine_is_refused_by_its_field(shell: Shell, field_name: str, path: str) -> None:
     code, output = shell.run("submit", shell.file({field_name: path}))
     assert code == ConfigFailure.exit_code
-    assert output.startswith(f"Config: {field_name}: {path} is on this machine")
+    assert output.startswith(f"Config: {field_name}: {path} is a path of a machine")
     assert "accepted: s3://" in output
 
 

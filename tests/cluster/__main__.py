@@ -20,16 +20,24 @@ PID, ENVIRONMENT, LOG = FOLDER / "pid", FOLDER / "env", FOLDER / "log"
 BUCKETS = ("datasets", "results")
 CHART = FOLDER.parent / "charts" / "mmaction-operator"
 NEXT = f"""\
-Pods reach S3 at $S3_IN_PODS: that is the AWS_ENDPOINT_URL of a job's Secret. Next:
+Next, the operator, and a first job on CPU with its clips and Secret (pods reach S3 at $S3_IN_PODS):
 
+    source {FOLDER.parent}/.venv/bin/activate
     source {ENVIRONMENT}
     kubectl get nodes
     helm install mmaction {CHART} --namespace mmaction-system --create-namespace \\
       --set image.repository=${{OPERATOR_IMAGE%:*}} --set image.tag=${{OPERATOR_IMAGE##*:}} \\
       --set trainer.image.repository=${{TRAINER_IMAGE%:*}} --set trainer.image.tag=${{TRAINER_IMAGE##*:}}
-    make cluster-down
+    python -m examples.demo.clips tests/data/clips actions
+    python -c 'import boto3, pathlib
+for file in pathlib.Path("actions").rglob("*.*"):
+    boto3.client("s3").upload_file(str(file), "datasets", file.as_posix())'
+    kubectl create secret generic s3-credentials --from-literal=AWS_ENDPOINT_URL=$S3_IN_PODS \
+      --from-literal=AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID --from-literal=AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY
+    trainjob submit examples/cpu.yaml --watch
+    trainjob results get cpu
 
-{FOLDER.parent}/docs/cluster.md says how a job is applied."""
+`make cluster-down` ends all of it; what is in its S3 server goes too."""
 
 
 def up() -> None:

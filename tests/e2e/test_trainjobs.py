@@ -172,7 +172,7 @@ def metrics_of(storage: Storage) -> dict[str, list[dict[str, Any]]]:
     return {stage: [line for line in lines if line["stage"] == stage] for stage in ("start", "val", "test")}
 
 
-def check_success(status: dict[str, Any], storage: Storage, world_size: int) -> None:
+def check_success(status: dict[str, Any], storage: Storage, world_size: int, epochs: int = 2) -> None:
     """A status says what the trainer recorded, and what it left is whole."""
     recorded = metrics_of(storage)
     best = max(recorded["val"], key=lambda line: line["top1"])
@@ -181,7 +181,7 @@ def check_success(status: dict[str, Any], storage: Storage, world_size: int) -> 
     assert (status["results"]["val"]["top1"], status["results"]["val"]["top5"]) == (best["top1"], best["top5"])
     assert (status["results"]["test"]["top1"], status["results"]["test"]["top5"]) == (test["top1"], test["top5"])
     assert status["progress"]["best"]["top1"] == best["top1"]
-    assert status["progress"]["epoch"] == status["progress"]["epochs"] == 2
+    assert status["progress"]["epoch"] == status["progress"]["epochs"] == epochs
     assert verify(storage) == []
     assert hashlib.sha256(storage.read("manifest.json")).hexdigest() == status["results"]["manifestSHA256"]
 
@@ -245,6 +245,53 @@ def test_a_job_over_two_nodes_trains_as_one_world(
     assert {line.split()[0] for line in printed} == {"[node-0]", "[node-1]"}
     last = [line for line in printed if line.startswith("[node-1]")][-1]
     assert shell.run("logs", "wide", "--node", "1", "--tail", "1") == f"{last}\n"
+
+
+def test_a_training_is_suspended_resumed_and_tidied_up_after(
+    cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
+) -> None:
+    training = {"epochs": 10, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
+    limits = {"activeDeadlineSeconds": 600, "ttlSecondsAfterFinished": 5}
+    job = a_job("paused", team, data, preflight=False, training=training, **limits)
+    cluster.server.apply(job)
+    until(lambda: status_of(cluster, job).get("progress", {}).get("epoch", 0) > 0, told=lambda: told(cluster, job))
+    suspend(cluster, job, "true")
+    until(lambda: not objects(cluster, team, "jobs") and not objects(cluster, team, "pods"), within=150)
+    assert status_of(cluster, job)["phase"] == "Suspended"
+    suspend(cluster, job, "false")
+    status = ended(cluster, job)["status"]
+    assert (status["phase"], status["attempt"]) == ("Succeeded", 1), told(cluster, job)
+    assert not status["failures"]
+    until(lambda: not any(objects(cluster, team, kind) for kind in ("jobs", "pods", "configmaps")))
+    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=10)
+    assert {"Suspended", "Resumed", "Succeeded"} <= set(events(cluster, job))
+
+
+def suspend(cluster: Cluster, job: Manifest, value: str) -> None:
+    """Change the field as a user does."""
+    change = f'{{"spec": {{"suspend": {value}}}}}'
+    where = (job["metadata"]["name"], f"--namespace={job['metadata']['namespace']}")
+    cluster.server.kubectl("patch", "trainjob", *where, "--type=merge", f"--patch={change}")
+
+
+def status_of(cluster: Cluster, job: Manifest) -> dict[str, Any]:
+    """What is said of a job now."""
+    status: dict[str, Any] = cluster.server.request("GET", path_of(job)).body.get("status", {})
+    return status
+
+
+def objects(cluster: Cluster, namespace: str, kind: str) -> list[str]:
+    """Names of the objects of a kind that belong to TrainJobs."""
+    labels = "--selector=mmaction.dev/trainjob"
+    return cluster.server.kubectl("get", kind, f"--namespace={namespace}", labels, "--output=name").split()
+
+
+def until(reached: Callable[[], bool], *, within: float = 120, told: Callable[[], str] = str) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + within
+    while not reached():
+        assert time.monotonic() < deadline, f"not so after {within:.0f} s: {told()}"
+        time.sleep(0.5)
 
 
 def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(

@@ -65,7 +65,10 @@ def failure_of_refusal(error: Refused, server: str) -> Failure:
 def what_helps(error: Refused) -> str:
     """What to do about an answer that no role and no other file changes."""
     if isinstance(error, Conflict):
-        return "Somebody else set these fields: leave them out, or submit the job under another name."
+        return (
+            "These fields were set by somebody else, or by another command (kubectl apply): use that one again, submit "
+            "the job under another name, or delete it first: kubectl delete trainjob NAME."
+        )
     if isinstance(error, NotFound):
         return "Create it, or name another: -n, --context, --kubeconfig."
     return "Try again in a while; if it stays so, ask whoever runs the cluster."

@@ -8,7 +8,7 @@ import typer
 
 from mmaction_operator import api
 from mmaction_operator.api.manifest import load_documents
-from mmaction_operator.plan import is_over
+from mmaction_operator.plan import is_over, refuse_paths
 from mmaction_operator.render import render
 from mmaction_trainer.contract.errors import ConfigFailure
 
@@ -17,10 +17,6 @@ from .connecting import Context, Kubeconfig, Namespace, connect
 from .jobs import JobFile
 from .summary import Job, status_in
 from .terminal import errors, output
-
-S3 = "s3://"
-FETCHED = (S3, "http://", "https://")
-"""Where a pod can fetch a checkpoint from."""
 
 
 def submit(
@@ -52,33 +48,6 @@ def submit(
         errors.print(f"{name} is over ({phase}); to train it anew, submit it under another name", markup=False)
     if watch:
         status.follow(cluster, name)
-
-
-def refuse_paths(job: api.TrainJob) -> None:
-    """Refuse folders and files of this machine, which a pod does not see.
-
-    An absolute path may lie in the image, where the job names one of its own.
-
-    Raises:
-        ConfigFailure: the first field that has one.
-    """
-    spec = job.spec
-    uses = [
-        ("spec.dataset.uri", spec.dataset.uri, (S3,), True),
-        ("spec.storage.uri", spec.storage.uri, (S3,), False),
-        ("spec.model.pretrained", spec.model.pretrained, FETCHED, True),
-    ]
-    for field, uri, accepted, in_image in uses:
-        if uri.startswith(accepted) or (field == "spec.model.pretrained" and uri in ("zoo", "none")):
-            continue
-        if in_image and spec.pods.image and uri.startswith("/"):
-            continue
-        raise ConfigFailure(
-            field,
-            f"{uri} is on this machine, where no pod of a cluster sees it",
-            accepted=", ".join(f"{scheme}..." for scheme in accepted),
-            do="Upload it (docs/cluster.md), or run the job here: trainjob run.",
-        )
 
 
 def namespace_of(manifest: Job, option: str | None) -> str | None:

@@ -38,6 +38,7 @@ from mmaction_operator.plan import (
     is_over,
     names,
     objects_of,
+    refuse_paths,
     seconds_left,
     shared_by_attempts,
     status_of,
@@ -257,6 +258,7 @@ class Reconciler:
 
         def rendered() -> Rendered | ConfigFailure:
             try:
+                refuse_paths(job)
                 return render(job)
             except ConfigFailure as failure:
                 return failure

@@ -11,6 +11,7 @@ from .conditions import is_over
 from .course import Course, course_of, is_finished, seconds_left
 from .objects import objects_of, shared_by_attempts
 from .observed import AttemptSeen, PodSeen, attempts_of
+from .paths import refuse_paths
 from .run import run_of
 from .settings import Settings
 from .status import status_of
@@ -29,6 +30,7 @@ __all__ = [
     "is_over",
     "names",
     "objects_of",
+    "refuse_paths",
     "run_of",
     "seconds_left",
     "shared_by_attempts",

@@ -34,7 +34,6 @@ PHASES: dict[Stage, Phase] = {
     "Starting": "Starting",
     "Testing": "Testing",
     "Uploading": "Testing",
-    "Done": "Testing",  # until its pods have ended
 }
 """Of an attempt whose pods run, by what its trainer last said; where that is not named here, it is Running."""
 
@@ -70,7 +69,7 @@ def status_of(
     training = course.stage != "Preflight" and course.attempt > 0
     return TrainJobStatus(
         observed_generation=job.metadata.generation,
-        phase=phase_of(course, progress),
+        phase=phase_of(course, progress, before),
         conditions=conditions_of(job, before, sayings(job, course, refused), now),
         attempt=course.attempt if training else before.attempt,
         failures=failures_of(course) or before.failures,
@@ -104,7 +103,7 @@ def failures_of(course: Course) -> list[FailureStatus]:
     ]
 
 
-def phase_of(course: Course, progress: Progress | None) -> Phase:
+def phase_of(course: Course, progress: Progress | None, before: TrainJobStatus) -> Phase:
     """One word for a table."""
     if course.stage in ("Invalid", "Failed"):
         return "Failed"
@@ -116,6 +115,8 @@ def phase_of(course: Course, progress: Progress | None) -> Phase:
         return "Pending"
     if course.stage == "Preflight":
         return "Validating"
+    if progress and progress.stage == "Done" and before.phase:
+        return before.phase  # until its pods have ended: it may have failed at whatever it did
     return PHASES.get(progress.stage if progress else "Starting", "Running")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from mmaction_trainer.contract.errors import ConfigFailure
@@ -46,7 +47,8 @@ def _copy(value: Any, path: Path, left: Iterator[int]) -> Any:
     if len(path) > DEEPEST:
         raise ConfigFailure(field(path[:4]), f"nested more than {DEEPEST} deep", accepted=f"up to {DEEPEST}")
     if isinstance(value, dict):
-        return {key: _copy(item, (*path, key), left) for key, item in _keyed(value, path)}
+        # In one order: an API server keeps the keys sorted, and the same job is the same bytes wherever it comes from.
+        return {key: _copy(item, (*path, key), left) for key, item in sorted(_keyed(value, path), key=itemgetter(0))}
     if isinstance(value, list | tuple):
         return [_copy(item, (*path, str(at)), left) for at, item in enumerate(value)]
     if isinstance(value, str):

@@ -18,7 +18,7 @@ from .tree import Config, same
 
 WIDTH = 119
 INDENT = "    "
-FORMAT = 1
+FORMAT = 2
 """Version of the renderer: it counts up when the same job renders to another text."""
 
 ORDER = (

@@ -432,3 +432,13 @@ def test_what_a_job_had_is_removed_after_its_time_and_the_job_never_begun_again(
     play.settle()
     assert not play.cluster.all("jobs")
     assert life.trainjob["status"] == status
+
+
+def test_a_job_whose_data_lies_on_somebodys_machine_fails_before_anything_is_made() -> None:
+    play = Play({"a": Story({"dataset": {"uri": "actions", "format": "ucf101"}})})
+    play.settle()
+    status = play.lives["a"].trainjob["status"]
+    (failed,) = [condition for condition in status["conditions"] if condition["type"] == "Failed"]
+    assert (status["phase"], failed["reason"]) == ("Failed", "Config")
+    assert failed["message"].startswith("spec.dataset.uri: actions is a path of a machine")
+    assert {kind for kind, _ in play.cluster.objects} == {"trainjobs", "events"}

@@ -67,7 +67,7 @@ def test_a_job_that_trains_shows_how_far_it_is(rendered: Rendered) -> None:
         ("Validating", "Running"),
         ("Testing", "Testing"),
         ("Uploading", "Testing"),
-        ("Done", "Testing"),
+        ("Done", "Running"),
     ],
 )
 def test_the_phase_goes_forward_with_what_the_trainer_says(rendered: Rendered, stage: Stage, phase: str) -> None:

@@ -39,6 +39,14 @@ def test_the_merge_equals_mmengines(change: dict[str, Any]) -> None:
     assert merging.merge(BASE, merging.expand(change)) == stock._cfg_dict.to_dict()
 
 
+def test_the_order_of_keys_changes_nothing_as_an_api_server_keeps_none() -> None:
+    one = {"model": {"backbone": {"pretrained": None, "resample_rate": 4}, "cls_head": {"dropout_ratio": 0.1}}}
+    other = {"model": {"cls_head": {"dropout_ratio": 0.1}, "backbone": {"resample_rate": 4, "pretrained": None}}}
+    replaced = [{"_delete_": True, "type": "SGD", "lr": 0.1}, {"lr": 0.1, "type": "SGD", "_delete_": True}]
+    for first, second in ((one, other), *[[{"optim_wrapper": {"optimizer": each}} for each in replaced]]):
+        assert rendered(SLOWFAST, overrides=first).text == rendered(SLOWFAST, overrides=second).text
+
+
 def test_a_list_in_place_of_a_tuple_becomes_one() -> None:
     pipeline = [
         {"type": "DecordInit"},

@@ -69,6 +69,7 @@ class Attempt:
         warnings = preflight(self.run, self.run_dir, self.cache, self.report_files)
         for warning in warnings:
             print(f"warning: {warning}", flush=True)
+        print("Preflight passed: data, storage and weights are as they should be.", flush=True)
         return results.outcome(self.run, "Succeeded", node_rank=self.node_rank, warnings=warnings)
 
     def check_config(self) -> None:
@@ -113,7 +114,9 @@ class Attempt:
         if self.node_rank:
             return results.outcome(self.run, "Succeeded", node_rank=self.node_rank)
         self.tell("Uploading", self.run.results_uri)
-        return results.succeed(self.run, self.run_dir)
+        result = results.succeed(self.run, self.run_dir)
+        print(f"Succeeded. Results are in {result.results_uri}.", flush=True)
+        return result
 
     def fail(self, failure: Failure) -> Result:
         """Say why, and only then send checkpoints and logs: whoever waits for that may lose patience."""

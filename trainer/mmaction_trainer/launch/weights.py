@@ -113,7 +113,8 @@ def opened(url: str, *, timeout: float = 60.0) -> Iterator[HTTPResponse]:
         raise StorageFailure(
             url,
             f"cannot be fetched: {getattr(error, 'reason', error)}",
-            do=f"Check the network, or set {MIRROR} to a folder or s3:// prefix that holds {url.rpartition('/')[2]}.",
+            do=f"Check the network, or set {MIRROR} (on a cluster, a key of the job's Secret) to a folder or s3:// "
+            f"prefix that holds {url.rpartition('/')[2]}.",
         ) from None
 
 

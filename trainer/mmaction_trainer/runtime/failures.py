@@ -32,10 +32,10 @@ def classify(error: BaseException) -> Failure:
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return DiskFailure(str(error.filename or "checkpoint"), "no space left", do="Free space and start again.")
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(sign in text for sign in OUT_OF_MEMORY):
-        return MemoryFailure("memory", _last_line(error), do="Lower training.batchSizePerGPU, or input.frames.")
+        return MemoryFailure("memory", last_line(error), do="Lower training.batchSizePerGPU, or input.frames.")
     if isinstance(error, torch.distributed.DistError) or any(sign in text for sign in LOST_PEER):
-        return CollectiveFailure("ranks", _last_line(error), do="See which rank failed first, and why.")
-    return Failure(type(error).__name__, _last_line(error), do="The log has the traceback.")
+        return CollectiveFailure("ranks", last_line(error), do="See which rank failed first, and why.")
+    return Failure(type(error).__name__, last_line(error), do="The log has the traceback.")
 
 
 def _data_failure(text: str) -> DataFailure:
@@ -45,6 +45,7 @@ def _data_failure(text: str) -> DataFailure:
     return DataFailure(where, found)
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
+    """The last line that an exception says, cut off after 400 characters; its type where it says nothing."""
     lines = str(error).strip().splitlines()
     return lines[-1][:400] if lines else type(error).__name__

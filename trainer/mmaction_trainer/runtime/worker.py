@@ -16,12 +16,12 @@ from typing import Any, NoReturn
 import torch
 
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import DeviceFailure, Failure
+from mmaction_trainer.contract.errors import ConfigFailure, DeviceFailure, Failure
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
 from . import identity
-from .failures import classify
+from .failures import classify, last_line
 
 
 def main() -> NoReturn:
@@ -48,18 +48,39 @@ def work(run: Run, *, rank: int) -> None:
     identity.prove(run.job, store, rank=rank, world_size=world_size)
     check_devices(run)
 
-    from mmengine.config import Config
-    from mmengine.runner import Runner
-
     from .stop import StopHook
 
-    runner = Runner.from_cfg(Config.fromfile(layout.CONFIG))
+    runner = build()
     runner.register_hook(StopHook(store))
     if run.world.nodes > 1:
         collect_over_the_network(runner)
     runner.train()
     test_best(runner)
     torch.distributed.destroy_process_group()
+
+
+UNBUILDABLE = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
+"""What MMEngine and MMAction2 raise of a config that makes no model; nothing that another attempt would mend."""
+
+
+def build() -> Any:
+    """MMEngine's runner of the config, its model built.
+
+    Raises:
+        ConfigFailure: the config cannot be built.
+    """
+    from mmengine.config import Config
+    from mmengine.runner import Runner
+
+    try:
+        return Runner.from_cfg(Config.fromfile(layout.CONFIG))
+    except UNBUILDABLE as error:
+        traceback.print_exc()
+        raise ConfigFailure(
+            layout.CONFIG,
+            f"cannot be built: {type(error).__name__}: {last_line(error)}",
+            do="See spec.overrides, where the config goes beyond the zoo's; the log has the traceback.",
+        ) from error
 
 
 def collect_over_the_network(runner: Any) -> None:
