@@ -78,6 +78,10 @@ format: setup ## rewrite the code in the house's format
 generate: setup ## write the CRD and the field reference from the models
 	$(BIN)/python scripts/crd.py
 
+.PHONY: chart
+chart: tools ## write the chart's README from its values
+	$(BIN)/python -c "from tests.cluster.programs import program; print(program('helm-docs'))" | xargs -I PROGRAM PROGRAM --chart-search-root charts --log-level=warning
+
 .PHONY: zoo
 zoo: setup ## write the snapshot of MMAction2's configs
 	$(BIN)/python scripts/zoo.py
