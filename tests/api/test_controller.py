@@ -47,9 +47,10 @@ def namespace(plane: ControlPlane) -> str:
     return name
 
 
-def start_controller(server: ApiServer, log: Path) -> subprocess.Popen[bytes]:
+def start_controller(server: ApiServer, log: Path, *more: str) -> subprocess.Popen[bytes]:
     """The controller as a process, reaching the API server by a kubeconfig; it has begun to work."""
-    words = [sys.executable, "-m", "mmaction_operator.controller.main", "--trainer-image", "trainer:v1", "--port", "0"]
+    program = (sys.executable, "-m", "mmaction_operator.controller.main")
+    words = [*program, "--trainer-image", "trainer:v1", "--port", "0", *more]
     environment = {"KUBECONFIG": str(server.kubeconfig), "PATH": "/usr/bin:/bin"}
     with log.open("wb") as output:
         process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=output, stderr=output)
@@ -229,6 +230,38 @@ def test_a_controller_that_is_killed_at_twenty_moments_loses_and_doubles_nothing
     leased = [status["port"] for status in final.values()]
     running_at_once = [port for port, times in Counter(leased).items() if times > 1]
     assert not running_at_once, "jobs that ran side by side had ports of their own"
+
+
+LEASE_SECONDS, RETRY_SECONDS = 15, 3
+"""What a lease says, and how often it is tried at most."""
+
+
+def test_another_replica_leads_within_the_leases_time_and_nothing_is_lost_or_doubled(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    server = plane.server
+    lease = f"--lease={namespace}/controller"
+    first = start_controller(server, tmp_path / "first", lease)
+    apply(server, namespace, "job-0")
+    wait_until(lambda: all_in(server, namespace, "Succeeded"))
+    second = start_controller(server, tmp_path / "second", lease)
+    for number in range(1, 9):
+        apply(server, namespace, f"job-{number}")
+    wait_until(lambda: bool(held(server, "jobs", namespace)))
+    first.kill()
+    first.wait()
+    killed = time.monotonic()
+    apply(server, namespace, "job-9")
+    try:
+        wait_until(lambda: statuses(server, namespace)["job-9"].get("phase") is not None)
+        assert time.monotonic() - killed < LEASE_SECONDS + RETRY_SECONDS + 5
+        wait_until(lambda: all_in(server, namespace, "Succeeded"))
+    finally:
+        second.terminate()
+        assert second.wait(30) == 0
+    final = statuses(server, namespace)
+    assert {status["attempt"] for status in final.values()} == {1}
+    assert len({status["port"] for status in final.values()}) == len(final) == len(held(server, "jobs", namespace))
 
 
 NOWHERE = {"nodeSelector": {"rack": "none"}}

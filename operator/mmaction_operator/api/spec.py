@@ -241,31 +241,39 @@ class StorageSpec(APIModel):
     )
 
 
-FIXED = "spec cannot change once the job exists, but for suspend; apply it under another name"
+KEPT = (
+    "model",
+    "dataset",
+    "input",
+    "training",
+    "evaluation",
+    "resources",
+    "storage",
+    "pods",
+    "preflight",
+    "backoffLimit",
+)
+KEPT_IF_GIVEN = ("activeDeadlineSeconds", "ttlSecondsAfterFinished", "managedBy")
+"""Fields that cannot change; by whether they may be absent. CEL has no word for overrides alone: a job that has begun
+keeps the config that it began with, whatever comes with a change of suspend."""
 
 
-def _same(field: str) -> str:
-    """CEL: a field that may be absent is as it was."""
-    return f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"
+def _kept() -> str:
+    """CEL: no other field than suspend changes."""
+    given = (
+        f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})"
+        for name in KEPT_IF_GIVEN
+    )
+    return " && ".join([*(f"self.{name} == oldSelf.{name}" for name in KEPT), *given])
 
 
 class TrainJobSpec(APIModel):
     """One training: a model, a data set, a recipe, a test protocol, machines, and where results go."""
 
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(rule="self == oldSelf || self.suspend != oldSelf.suspend", message=FIXED),
-        # As suspend changes, the fields one by one. CEL has no word for overrides alone: a job that has begun keeps
-        # the config that it began with, whatever comes with a change of suspend.
         Rule(
-            rule=" && ".join(
-                [
-                    *(f"self.{name} == oldSelf.{name}" for name in ("model", "dataset", "input", "training")),
-                    *(f"self.{name} == oldSelf.{name}" for name in ("evaluation", "resources", "storage", "pods")),
-                    *(f"self.{name} == oldSelf.{name}" for name in ("preflight", "backoffLimit")),
-                    *map(_same, ("activeDeadlineSeconds", "ttlSecondsAfterFinished", "managedBy")),
-                ]
-            ),
-            message=FIXED,
+            rule=f"self == oldSelf || (self.suspend != oldSelf.suspend && {_kept()})",
+            message="spec cannot change once the job exists, but for suspend; apply it under another name",
         ),
     )
 

@@ -110,6 +110,8 @@ class Application:
         self.controller.watch(self.jobs, controller_in(TRAINJOBS), gather=GATHER)
         self.controller.watch(self.pods, trainjob_of, gather=GATHER)
         self.metrics.registry.register(State(self.controller, self.trainjobs, self.registry))
+        lease = options.lease
+        self.elector = Elector(hasty(self.client), lease, options.identity) if lease else None
         self._restoring, self._restored = threading.Lock(), False
 
     def reconcile(self, key: Key) -> float | None:
@@ -136,9 +138,8 @@ class Application:
         web = server(options.address, self.web())
         self.controller.crew.start("web", lambda: serve(web))
         log.info("answering HTTP at port %d", web.server_address[1])
-        elector = Elector(hasty(self.client), options.lease, options.identity) if options.lease else None
         try:
-            self.controller.run(elector)
+            self.controller.run(self.elector)
         finally:
             web.shutdown()
 
@@ -151,6 +152,7 @@ class Application:
             changed=self.controller.queue.add,
             audience=self.options.settings.audience,
             count=lambda outcome: self.metrics.progress.labels(outcome).inc(),
+            leads=lambda: self.elector is None or self.elector.leads,
         )
         return Web(self.unwell, lambda: self.controller.synced, self.metrics.registry, posts)
 

@@ -56,6 +56,7 @@ class Posts:
         changed: told which job has news.
         audience: whom tokens have to be for.
         count: told the outcome of each post.
+        leads: whether this process writes statuses; another one forgets what it is told.
     """
 
     def __init__(
@@ -67,10 +68,11 @@ class Posts:
         changed: Callable[[Key], None],
         audience: str,
         count: Callable[[str], None],
+        leads: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.client, self.pods, self.board, self.changed = client, pods, board, changed
-        self.audience, self.count, self.clock = audience, count, clock
+        self.audience, self.count, self.leads, self.clock = audience, count, leads, clock
         self._known: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -81,6 +83,8 @@ class Posts:
         return answer
 
     def _take(self, authorization: str, body: bytes) -> Answer:
+        if not self.leads():
+            return Answer(503, b"another replica leads; try again")
         kind, _, token = authorization.partition(" ")
         if kind != "Bearer" or not token:
             return Answer(401, b"a bearer token is needed")

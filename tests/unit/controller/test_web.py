@@ -52,6 +52,7 @@ class Told:
     board: ProgressBoard
     changed: list[Key]
     now: list[float]
+    leads: list[bool]
 
     def post(self, token: str | None, body: bytes, path: str = "/v1/progress", **headers: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -67,12 +68,8 @@ class Told:
 def told() -> Iterator[Told]:
     pods = Store({BY_UID: own_uid})
     pods.replace([a_pod("pod-a", "job-a", "uid-a", 2)])
-    reviews, board, changed, now = (
-        Reviews({"token-a": "pod-a", "token-x": "pod-x"}),
-        ProgressBoard(),
-        list[Key](),
-        [0.0],
-    )
+    reviews, board, changed = Reviews({"token-a": "pod-a", "token-x": "pod-x"}), ProgressBoard(), list[Key]()
+    now, leads = [0.0], [True]
     posts = Posts(
         client=reviews,  # type: ignore[arg-type]
         pods=pods,
@@ -80,12 +77,13 @@ def told() -> Iterator[Told]:
         changed=changed.append,
         audience=AUDIENCE,
         count=lambda outcome: None,
+        leads=lambda: leads[0],
         clock=lambda: now[0],
     )
     web = server(("127.0.0.1", 0), Web(lambda: "", lambda: True, CollectorRegistry(), posts))
     thread = threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    yield Told(web.server_address[1], reviews, board, changed, now)
+    yield Told(web.server_address[1], reviews, board, changed, now, leads)
     web.shutdown()
     web.server_close()
 
@@ -169,3 +167,11 @@ def test_what_is_asked_for(path: str, status: int, told: Told) -> None:
     assert connection.getresponse().status == status
     connection.close()
     assert told.post("token-a", json.dumps({}).encode(), path="/v1/other") == 404
+
+
+def test_a_replica_that_does_not_lead_takes_nothing_in(told: Told) -> None:
+    told.leads[0] = False
+    assert told.post("token-a", progress(3)) == 503
+    assert (told.board.get("uid-a", 2), told.changed, told.reviews.asked) == (None, [], 0)
+    told.leads[0] = True
+    assert told.post("token-a", progress(3)) == 204

@@ -178,6 +178,22 @@ def test_what_did_not_change_is_posted_once(run: Run, server: Server) -> None:
 
 
 @pytest.mark.usefixtures("fast")
+def test_a_replica_that_does_not_lead_is_passed_over(
+    run: Run, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def one_in_three_leads(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(503 if len(server.posts) % 3 else 204)
+        handler.end_headers()
+
+    server.answer = one_in_three_leads
+    progress(1).write(run.path)
+    with run.posted_to(server.url):
+        time.sleep(0.3)
+    assert epochs(server) == [1, 1, 1]
+    assert "not received" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("fast")
 def test_a_token_that_is_replaced_is_read_anew(run: Run, server: Server, wait_until: Wait) -> None:
     progress(1).write(run.path)
     with run.posted_to(server.url):

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import ssl
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Self
@@ -21,6 +23,9 @@ from mmaction_trainer.contract import pod
 SECONDS_BETWEEN_POSTS = 2.0
 SECONDS_TO_ANSWER = 3.0
 """To connect, and for each read after that."""
+
+TRIES = 5
+"""Of one post, where the answer is that another replica of the controller has to hear it: each connection is to any."""
 
 SECONDS_AT_THE_END = 3.0
 """How long the last post may hold up the end of the launcher."""
@@ -75,17 +80,25 @@ class Receiver:
             }
         except (OSError, ValueError) as error:
             raise Lost(f"{self.token_file} cannot be read: {reason(error)}") from None
-        try:
-            connection = self.connection()
+        status = 0
+        for _ in range(TRIES):
             try:
-                connection.request("POST", self.target(), body=body, headers=headers)
-                status = connection.getresponse().status
-            finally:
-                connection.close()
-        except (OSError, HTTPException, ValueError) as error:
-            raise Lost(reason(error)) from None
+                status = self.post(body, headers)
+            except (OSError, HTTPException, ValueError) as error:
+                raise Lost(reason(error)) from None
+            if status != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
         if not 200 <= status < 300:
             raise Lost(f"status {status}")
+
+    def post(self, body: bytes, headers: Mapping[str, str]) -> int:
+        """The status that one request is answered with."""
+        connection = self.connection()
+        try:
+            connection.request("POST", self.target(), body=body, headers=headers)
+            return connection.getresponse().status
+        finally:
+            connection.close()
 
     def connection(self) -> HTTPConnection:
         """A connection that is made at the first request, to the URL's host alone."""
