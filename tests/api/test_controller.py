@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import subprocess
 import sys
@@ -326,3 +327,39 @@ def test_a_job_of_another_controller_has_nothing_made(plane: ControlPlane, names
         wait_until(lambda: statuses(plane.server, namespace)["ours"].get("phase") == "Succeeded")
     assert statuses(plane.server, namespace)["theirs"] == {}
     assert {item["metadata"]["labels"][names.JOB] for item in held(plane.server, "pods", namespace)} == {"ours"}
+
+
+def test_kueue_admits_preempts_and_admits_again(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+    """Kueue's part, by its contract for Jobs: ``suspend`` goes, with where to run; comes back; goes again."""
+    server = plane.server
+
+    def admit(suspended: bool, **template: Any) -> None:
+        """Change the Job as Kueue does; where its pods may run only while it is suspended."""
+        change = {"spec": {"suspend": suspended, **({"template": {"spec": template}} if template else {})}}
+        where = (held(server, "jobs", namespace)[0]["metadata"]["name"], f"--namespace={namespace}")
+        server.kubectl("patch", "job", *where, "--type=strategic", f"--patch={json.dumps(change)}")
+
+    def reason() -> str:
+        """Why the job does not run, or that it does."""
+        conditions = statuses(server, namespace)["queued"].get("conditions", ())
+        return next((c["reason"] for c in conditions if c["type"] == "Running"), "")
+
+    manifest = changed({"spec.preflight": False})
+    manifest["metadata"] |= {"name": "queued", "namespace": namespace, "labels": {names.QUEUE: "research"}}
+    with a_controller(server, tmp_path / "log"):
+        server.apply(manifest)
+        wait_until(lambda: reason() == "Queued")
+        (job,) = held(server, "jobs", namespace)
+        assert (job["metadata"]["labels"][names.QUEUE], held(server, "pods", namespace)) == ("research", [])
+        admit(False, nodeSelector={"rack": "none"})
+        wait_until(lambda: bool(held(server, "pods", namespace)) and reason() != "Queued")
+        admit(True)
+        wait_until(lambda: reason() == "Queued" and not held(server, "pods", namespace))
+        admit(False, nodeSelector={"rack": None})
+        wait_until(lambda: all_in(server, namespace, "Succeeded"))
+    status = statuses(server, namespace)["queued"]
+    assert (status["attempt"], status.get("failures", []), the_job(server, namespace)) == (
+        1,
+        [],
+        job["metadata"]["uid"],
+    )

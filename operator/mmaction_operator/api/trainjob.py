@@ -35,6 +35,7 @@ class Metadata(APIModel):
         default=None, description="Given by the API server; by `trainjob run` on one machine."
     )
     generation: int | None = Field(default=None, description="Given by the API server: counts changes of the spec.")
+    labels: dict[str, str] = Field(default={}, description="Labels; of Kueue's, the attempts' Jobs have them too.")
 
 
 class TrainJob(APIModel):

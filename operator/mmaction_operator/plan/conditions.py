@@ -26,6 +26,7 @@ class Reason(StrEnum):
     NOT_MADE = "FailedCreate"
     CREATING = "Creating"
     NO_PODS = "NoPods"
+    QUEUED = "Queued"
     STARTING = "Starting"
     TRAINING = "Training"
     RETRYING = "Retrying"
@@ -45,6 +46,7 @@ TOLD: Mapping[str, Telling] = {
     Reason.NOT_MADE: "warning",
     Reason.CREATING: "none",
     Reason.NO_PODS: "none",  # so it is for a moment in every attempt
+    Reason.QUEUED: "plain",
     Reason.STARTING: "none",
     Reason.TRAINING: "none",
     Reason.RETRYING: "none",  # the failure before it has an event of its own

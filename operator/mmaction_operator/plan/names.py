@@ -10,6 +10,9 @@ ATTEMPT = "mmaction.dev/attempt"
 PORT = "mmaction.dev/port"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "mmaction-operator"
+QUEUE = "kueue.x-k8s.io/queue-name"
+"""Which of Kueue's queues a job waits in; the rest of what is Kueue's begins as ``KUEUE`` does."""
+KUEUE = "kueue.x-k8s.io/"
 INDEX = "batch.kubernetes.io/job-completion-index"
 
 PREFLIGHT = 0

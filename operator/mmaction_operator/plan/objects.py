@@ -129,15 +129,20 @@ def job_of(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object
     described = metadata(job, names.attempt_name(job.metadata.name, attempt), attempt)
     described["annotations"] = {names.PORT: str(port)}
     pods = job.spec.resources.nodes
+    queued = {key: value for key, value in job.metadata.labels.items() if key.startswith(names.KUEUE)}
+    held = {"suspend": True} if names.QUEUE in queued else {}  # until Kueue admits it
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": described,
+        "metadata": described | {"labels": {**queued, **described["labels"]}},
         "spec": {
+            **held,
             "completionMode": "Indexed",
             "completions": pods,
             "parallelism": pods,
             "backoffLimit": 0,
+            # A pod that is suspended and admitted again must not meet the world that it left.
+            "podReplacementPolicy": "Failed",
             "template": {
                 "metadata": pod_metadata(job, described),
                 "spec": training_pod(job, attempt, port, settings),

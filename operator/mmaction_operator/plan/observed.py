@@ -76,6 +76,7 @@ class AttemptSeen:
             failed: it is made again.
         reason: why the Job ended, in Kubernetes' words.
         leaving: whether it is being removed.
+        queue: what holds it back: the name of Kueue's queue, or nothing that is known; None if nothing does.
         unheard: of how many pods the end is not seen though the Job's is: they are gone, or it is yet to be seen.
     """
 
@@ -90,6 +91,7 @@ class AttemptSeen:
     began: datetime | None = None
     reason: str = ""
     leaving: bool = False
+    queue: str | None = None
 
     @property
     def first(self) -> PodSeen | None:
@@ -140,6 +142,7 @@ def attempt_seen(job: Object, pods: Iterable[PodSeen]) -> AttemptSeen:
         began=datetime.fromisoformat(began) if began else None,
         reason=conditions.get(said, {}).get("reason", ""),
         leaving=leaving,
+        queue=metadata["labels"].get(names.QUEUE, "") if job["spec"].get("suspend") else None,
     )
 
 

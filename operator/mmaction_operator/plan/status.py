@@ -111,6 +111,8 @@ def phase_of(course: Course, progress: Progress | None, before: TrainJobStatus) 
         return "Succeeded"
     if course.held:
         return "Suspended"
+    if course.seen and course.seen.queue is not None:
+        return "Pending"
     if course.seen is None or not course.seen.pods or any(pod.waiting for pod in course.seen.pods):
         return "Pending"
     if course.stage == "Preflight":
@@ -172,10 +174,19 @@ def running(course: Course, refused: str) -> Saying:
             message = f"attempt {course.attempt - 1} failed ({course.failure.name}): {course.failure.message}"
             return RUNNING, "False", Reason.RETRYING, message
         return RUNNING, "False", Reason.CREATING, "the pods are being made"
+    if course.seen.queue is not None:
+        return RUNNING, "False", Reason.QUEUED, queued(course.seen)
     pods = course.seen.pods
     if pods and all(pod.runs or pod.exit_code == 0 for pod in pods):
         return RUNNING, "True", Reason.TRAINING, f"attempt {course.attempt} runs on port {course.seen.port}"
     return RUNNING, "False", *waiting(course.seen, Reason.STARTING, "the pods are being started")
+
+
+def queued(seen: AttemptSeen) -> str:
+    """What an attempt waits for whose Job is suspended."""
+    if seen.queue:
+        return f"waits in Kueue's queue {seen.queue}: `kubectl get workloads` says for what"
+    return f"somebody suspended the Job {seen.name}, and has to resume it"
 
 
 def waiting(seen: AttemptSeen | None, reason: str, message: str) -> tuple[str, str]:

@@ -226,3 +226,16 @@ def test_an_attempt_may_train_for_as_long_as_is_left(rendered: Rendered, setting
         items = objects_of(a_job(), rendered, 1, 20001, settings, seconds)
         (spec,) = [item["spec"] for item in items if item["kind"] == "Job"]
         assert spec.get("activeDeadlineSeconds") == seconds
+
+
+def test_a_job_in_a_queue_is_made_suspended_for_kueue_to_admit(rendered: Rendered, settings: Settings) -> None:
+    labels = {names.QUEUE: "research", "kueue.x-k8s.io/priority-class": "high", "team": "a"}
+    queued = a_job()
+    queued = queued.model_copy(update={"metadata": queued.metadata.model_copy(update={"labels": labels})})
+    (job,) = [item for item in objects_of(queued, rendered, 1, 20001, settings) if item["kind"] == "Job"]
+    assert job["spec"]["suspend"] is True
+    assert labels.items() - job["metadata"]["labels"].items() == {("team", "a")}
+    plain = made(rendered, settings)["Job"]
+    assert "suspend" not in plain["spec"]
+    assert job["spec"]["template"]["metadata"] == plain["spec"]["template"]["metadata"]
+    assert {item["spec"]["podReplacementPolicy"] for item in (job, plain)} == {"Failed"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -183,3 +184,10 @@ def test_an_attempt_is_not_over_while_a_pod_of_it_is_seen_to_run() -> None:
     for peer, state, unheard in ((a_pod(1), "Active", 1), (ended(16, index=1, phase="Failed"), "Failed", 0)):
         seen = attempt_seen(job, [ended(12), peer])
         assert (seen.state, seen.unheard) == (state, unheard)
+
+
+def test_who_waits_in_a_queue_says_in_which(rendered: Rendered) -> None:
+    for queue, said in (("research", "Kueue's queue research"), ("", "somebody suspended the Job job-1")):
+        held = status(rendered, [CHECKED, replace(an_attempt(1), queue=queue)])
+        running = next(condition for condition in held.conditions if condition.type == "Running")
+        assert (held.phase, running.reason, said in running.message) == ("Pending", "Queued", True)
