@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -26,7 +25,6 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -35,16 +33,15 @@ from mmaction_operator.controller.resources import JOBS, PODS, TRAINJOBS
 from mmaction_operator.kube import Client, Connection, Crew, Informer, Resource, Selection, TokenBucket
 from mmaction_operator.plan import Settings, names, objects_of
 from mmaction_operator.render import render
+from tests.cluster.chart import CRD, account_of_chart
 from tests.cluster.control_plane import ControlPlane, pods_complete, start_control_plane
 from tests.cluster.process import Process, marked, running
-from tests.cluster.programs import MODULE, program
+from tests.cluster.programs import MODULE
 
 from .measured import cpu_milliseconds, machine, peak_memory, percentiles
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "bench" / "results" / "control-plane.json"
-CHART = ROOT / "charts" / "mmaction-operator"
-CRD = CHART / "files" / "trainjobs.mmaction.dev.yaml"
 NAMESPACE, IMAGE = "default", "trainer:bench"
 GPUS_OF_NODE = 8
 PREFLIGHTS = {names.ATTEMPT: str(names.PREFLIGHT)}
@@ -164,7 +161,7 @@ def only_metadata(item: Object) -> Object:
 def controller(plane: ControlPlane) -> Iterator[tuple[Process, str]]:
     """Our controller with the privileges that its chart gives it, and where it answers."""
     words = [sys.executable, "-m", "mmaction_operator.controller.main", "--trainer-image", IMAGE, "--port", "0"]
-    command = ["env", f"KUBECONFIG={account_of_chart(plane)}", f"PYTHONPATH={ROOT}", *words]
+    command = ["env", f"KUBECONFIG={account_of_chart(plane.server, NAMESPACE)}", f"PYTHONPATH={ROOT}", *words]
     with running("controller", command, plane.server.folder) as process:
         answering = re.compile(r"answering HTTP at port (\d+)")
         process.wait_until(lambda: answering.search(process.log.read_text()) is not None)
@@ -173,22 +170,6 @@ def controller(plane: ControlPlane) -> Iterator[tuple[Process, str]]:
         url = f"http://127.0.0.1:{found[1]}"
         process.wait_until(lambda: is_ready(url))
         yield process, url
-
-
-def account_of_chart(plane: ControlPlane) -> Path:
-    """The kubeconfig of the chart's service account."""
-    shown = ("--show-only=templates/rbac.yaml", "--show-only=templates/serviceaccount.yaml")
-    where = (f"--namespace={NAMESPACE}", f"--kube-version={versions()['Kubernetes']}")
-    command = [str(program("helm")), "template", "mmaction-operator", str(CHART), *where, *shown]
-    made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    plane.server.kubectl("apply", "--filename=-", given=made)
-    token = plane.server.kubectl("create", "token", "mmaction-operator", f"--namespace={NAMESPACE}")
-    config = yaml.safe_load(plane.server.kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": token.strip()}
-    path = plane.server.folder / "controller.kubeconfig"
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(config))
-    return path
 
 
 def is_ready(url: str) -> bool:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.cluster.api_server import Answer, ApiServer
+from tests.cluster.chart import CRD
 from tests.trainjob_cases import parametrize
 
-CRD = Path(__file__).parents[2] / "charts" / "mmaction-operator" / "files" / "trainjobs.mmaction.dev.yaml"
 NAMES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 Create = Callable[[dict[str, Any]], Answer]

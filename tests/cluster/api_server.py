@@ -138,7 +138,7 @@ ALONE = (
 
 
 @contextmanager
-def serve(slot: Slot, address: str, options: Sequence[str] = ()) -> Iterator[ApiServer]:
+def serve(slot: Slot, address: str, options: Sequence[str | Path] = ()) -> Iterator[ApiServer]:
     """etcd and the API server at an address of this machine, on their usual ports."""
     authority = Authority(slot.folder / "pki")
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"]

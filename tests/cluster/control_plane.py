@@ -53,15 +53,16 @@ def fake_node(name: str, resources: dict[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def start_control_plane(*stages: str) -> Iterator[ControlPlane]:
+def start_control_plane(*stages: str, api_server: Sequence[str | Path] = ()) -> Iterator[ControlPlane]:
     """A control plane with KWOK and no real node; no root.
 
     Args:
         stages: more that KWOK does to pods, such as ``pods_complete``.
+        api_server: more options of the API server.
     """
     with (
         hold_slot() as slot,
-        serve(slot, slot.loopback, ALONE[1:]) as server,
+        serve(slot, slot.loopback, (*ALONE[1:], *api_server)) as server,
         control(server, slot),
         running("kwok", kwok(server, (*STAGES, *POD_STAGES, *stages)), slot.folder),
     ):
