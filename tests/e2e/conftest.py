@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -14,11 +15,15 @@ from typing import Any
 import pytest
 import yaml
 
+from examples.demo import clips
+from mmaction_trainer.storage import Storage, open_storage
 from tests.cluster import cgroups, process
 from tests.cluster.api_server import ApiServer
 from tests.cluster.clusters import Cluster
 
 _numbers = count()
+
+CLIPS = Path(__file__).parents[1] / "data" / "clips"
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -177,3 +182,26 @@ def shell(cluster: Cluster, namespace: str, tmp_path: Path) -> Shell:
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(content))
     environment = {**os.environ, **cluster.s3.environment(), "KUBECONFIG": str(tmp_path / "kubeconfig")}
     return Shell(tmp_path, environment)
+
+
+@pytest.fixture(scope="session")
+def data(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A data set of real clips in S3, and a bucket for results."""
+    folder = tmp_path_factory.mktemp("data") / "six"
+    clips.build(CLIPS, folder, train=2, test=1)
+    cluster.s3.bucket("datasets")
+    cluster.s3.bucket("results")
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            target = cluster.s3.folder / "datasets" / "six" / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    return "s3://datasets/six"
+
+
+@pytest.fixture
+def results(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Storage]:
+    """Opens results by their URI, from this machine."""
+    for name, value in cluster.s3.environment().items():
+        monkeypatch.setenv(name, value)
+    return open_storage

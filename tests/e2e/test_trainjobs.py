@@ -8,37 +8,36 @@ import random
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 import yaml
 
-from examples.demo import clips
 from mmaction_operator.ports import PortRange, choose, start_of
 from mmaction_trainer.storage import Storage, open_storage
 from mmaction_trainer.storage.published import verify
+from tests.cluster.chart import CHART
 from tests.cluster.clusters import Cluster
-from tests.cluster.programs import program
 
 from .conftest import Shell, output_of_success
+from .jobs import (
+    Manifest,
+    a_job,
+    check_success,
+    ended,
+    events,
+    helm,
+    image_values,
+    is_over,
+    objects,
+    path_of,
+    status_of,
+    told,
+    until,
+    with_credentials,
+)
 
-ROOT = Path(__file__).parents[2]
-CLIPS = ROOT / "tests" / "data" / "clips"
-CHART = ROOT / "charts" / "mmaction-operator"
-SECRET = "s3-credentials"
 CONFIG = "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb"
-
-Manifest = dict[str, Any]
-
-
-def helm(cluster: Cluster, *words: str | Path) -> str:
-    """Run helm against the cluster; its output."""
-    command = [program("helm"), "--kubeconfig", cluster.server.kubeconfig, *words]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +46,10 @@ def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
     namespace = "mmaction-system"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
-    sets = []
-    for part, image in (("image", images["operator"]), ("trainer.image", images["trainer"])):
-        repository, tag = image.rsplit(":", 1)
-        sets += ["--set", f"{part}.repository={repository}", "--set", f"{part}.tag={tag}"]
-    helm(cluster, "install", "mmaction", CHART, "--namespace", namespace, "--wait", "--timeout", "120s", *sets)
+    where = ("--namespace", namespace, "--wait", "--timeout", "120s")
+    helm(cluster, "install", "mmaction", CHART, *where, *image_values(images))
     yield namespace
     helm(cluster, "uninstall", "mmaction", "--namespace", namespace, "--wait")
-
-
-@pytest.fixture(scope="module")
-def data(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A data set of real clips in S3, and a bucket for results."""
-    folder = tmp_path_factory.mktemp("data") / "six"
-    clips.build(CLIPS, folder, train=2, test=1)
-    cluster.s3.bucket("datasets")
-    cluster.s3.bucket("results")
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            target = cluster.s3.folder / "datasets" / "six" / file.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.read_bytes())
-    return "s3://datasets/six"
 
 
 @pytest.fixture
@@ -83,107 +64,6 @@ def open_team(cluster: Cluster, operator: str, namespace: str) -> str:
     label = "pod-security.kubernetes.io/enforce=privileged"
     cluster.server.kubectl("label", "--overwrite", "namespace", namespace, label)
     return with_credentials(cluster, namespace)
-
-
-def with_credentials(cluster: Cluster, namespace: str) -> str:
-    """A namespace, once it has the S3 credentials."""
-    keys = {name: value for name, value in cluster.s3.environment().items() if name.startswith("AWS_ACCESS")}
-    keys |= {"AWS_SECRET_ACCESS_KEY": cluster.s3.secret_key, "AWS_ENDPOINT_URL": cluster.s3_in_pods}
-    named = {"name": SECRET, "namespace": namespace}
-    cluster.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": keys})
-    return namespace
-
-
-def a_job(name: str, namespace: str, data: str, **spec: Any) -> Manifest:
-    """A small TrainJob on CPU."""
-    return {
-        "apiVersion": "mmaction.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "model": {
-                "config": "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb",
-                "pretrained": "none",
-            },
-            "dataset": {"uri": data, "format": "ucf101", "numClasses": 6},
-            "input": {"cropSize": 32},
-            "training": {"epochs": 2, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0},
-            "evaluation": {"clips": 1, "crops": 1},
-            "resources": {"gpusPerNode": 0, "processesPerNode": 2},
-            "storage": {"uri": "s3://results/team", "credentialsSecret": SECRET},
-            **spec,
-        },
-    }
-
-
-def ended(cluster: Cluster, job: Manifest, within: float = 300) -> Manifest:
-    """The job once it is over."""
-    path = path_of(job)
-    deadline = time.monotonic() + within
-    while True:
-        now = cluster.server.request("GET", path).body
-        if is_over(now):
-            return now
-        assert time.monotonic() < deadline, (
-            f"not over after {within:.0f} s: {json.dumps(now.get('status'))}\n{told(cluster, job)}"
-        )
-        time.sleep(0.5)
-
-
-def is_over(now: Manifest) -> bool:
-    """Whether a job as the API server has it is over."""
-    conditions = {c["type"]: c["status"] for c in now.get("status", {}).get("conditions", ())}
-    return "True" in (conditions.get("Complete"), conditions.get("Failed"))
-
-
-def path_of(job: Manifest) -> str:
-    """Path of a TrainJob."""
-    metadata = job["metadata"]
-    return f"/apis/mmaction.dev/v1alpha1/namespaces/{metadata['namespace']}/trainjobs/{metadata['name']}"
-
-
-def told(cluster: Cluster, job: Manifest) -> str:
-    """Events of a job's namespace, and its pods: for the message of a test that fails."""
-    namespace = f"--namespace={job['metadata']['namespace']}"
-    return "\n".join(
-        cluster.server.kubectl("get", what, namespace, "-o", "wide") for what in ("events", "pods", "jobs")
-    )
-
-
-def events(cluster: Cluster, job: Manifest) -> dict[str, str]:
-    """Events about a job: reason and message."""
-    metadata = job["metadata"]
-    fields = quote(f"involvedObject.name={metadata['name']},involvedObject.kind=TrainJob")
-    path = f"/api/v1/namespaces/{metadata['namespace']}/events?fieldSelector={fields}"
-    return {item["reason"]: item["message"] for item in cluster.server.request("GET", path).body["items"]}
-
-
-@pytest.fixture
-def results(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Storage]:
-    """Opens results by their URI, from this machine."""
-    for name, value in cluster.s3.environment().items():
-        monkeypatch.setenv(name, value)
-    return open_storage
-
-
-def metrics_of(storage: Storage) -> dict[str, list[dict[str, Any]]]:
-    """The trainer's own record, by stage."""
-    lines = [json.loads(line) for line in storage.read("metrics.jsonl").decode().splitlines()]
-    return {stage: [line for line in lines if line["stage"] == stage] for stage in ("start", "val", "test")}
-
-
-def check_success(status: dict[str, Any], storage: Storage, world_size: int, epochs: int = 2) -> None:
-    """A status says what the trainer recorded, and what it left is whole."""
-    recorded = metrics_of(storage)
-    best = max(recorded["val"], key=lambda line: line["top1"])
-    (test,) = recorded["test"]
-    assert [line["worldSize"] for line in recorded["start"]] == [world_size]
-    assert (status["results"]["val"]["top1"], status["results"]["val"]["top5"]) == (best["top1"], best["top5"])
-    assert (status["results"]["test"]["top1"], status["results"]["test"]["top5"]) == (test["top1"], test["top5"])
-    assert status["progress"]["best"]["top1"] == best["top1"]
-    assert status["progress"]["epoch"] == status["progress"]["epochs"] == epochs
-    assert verify(storage) == []
-    assert hashlib.sha256(storage.read("manifest.json")).hexdigest() == status["results"]["manifestSHA256"]
 
 
 def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
@@ -272,26 +152,6 @@ def suspend(cluster: Cluster, job: Manifest, value: str) -> None:
     change = f'{{"spec": {{"suspend": {value}}}}}'
     where = (job["metadata"]["name"], f"--namespace={job['metadata']['namespace']}")
     cluster.server.kubectl("patch", "trainjob", *where, "--type=merge", f"--patch={change}")
-
-
-def status_of(cluster: Cluster, job: Manifest) -> dict[str, Any]:
-    """What is said of a job now."""
-    status: dict[str, Any] = cluster.server.request("GET", path_of(job)).body.get("status", {})
-    return status
-
-
-def objects(cluster: Cluster, namespace: str, kind: str) -> list[str]:
-    """Names of the objects of a kind that belong to TrainJobs."""
-    labels = "--selector=mmaction.dev/trainjob"
-    return cluster.server.kubectl("get", kind, f"--namespace={namespace}", labels, "--output=name").split()
-
-
-def until(reached: Callable[[], bool], *, within: float = 120, told: Callable[[], str] = str) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + within
-    while not reached():
-        assert time.monotonic() < deadline, f"not so after {within:.0f} s: {told()}"
-        time.sleep(0.5)
 
 
 def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(

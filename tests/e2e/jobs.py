@@ -1,0 +1,151 @@
+"""TrainJobs on real nodes: installing what runs them, and what is to be seen of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mmaction_trainer.storage import Storage
+from mmaction_trainer.storage.published import verify
+from tests.cluster.clusters import Cluster
+from tests.cluster.programs import program
+
+SECRET = "s3-credentials"
+
+Manifest = dict[str, Any]
+
+
+def helm(cluster: Cluster, *words: str | Path) -> str:
+    """Run helm against the cluster; its output."""
+    command = [program("helm"), "--kubeconfig", cluster.server.kubeconfig, *words]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def image_values(images: dict[str, str]) -> list[str]:
+    """Words of helm that name both images."""
+    words = []
+    for part, image in (("image", images["operator"]), ("trainer.image", images["trainer"])):
+        repository, tag = image.rsplit(":", 1)
+        words += ["--set", f"{part}.repository={repository}", "--set", f"{part}.tag={tag}"]
+    return words
+
+
+def with_credentials(cluster: Cluster, namespace: str) -> str:
+    """A namespace, once it has the S3 credentials."""
+    keys = {name: value for name, value in cluster.s3.environment().items() if name.startswith("AWS_ACCESS")}
+    keys |= {"AWS_SECRET_ACCESS_KEY": cluster.s3.secret_key, "AWS_ENDPOINT_URL": cluster.s3_in_pods}
+    named = {"name": SECRET, "namespace": namespace}
+    cluster.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": keys})
+    return namespace
+
+
+def a_job(name: str, namespace: str, data: str, **spec: Any) -> Manifest:
+    """A small TrainJob on CPU."""
+    return {
+        "apiVersion": "mmaction.dev/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "model": {
+                "config": "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb",
+                "pretrained": "none",
+            },
+            "dataset": {"uri": data, "format": "ucf101", "numClasses": 6},
+            "input": {"cropSize": 32},
+            "training": {"epochs": 2, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0},
+            "evaluation": {"clips": 1, "crops": 1},
+            "resources": {"gpusPerNode": 0, "processesPerNode": 2},
+            "storage": {"uri": "s3://results/team", "credentialsSecret": SECRET},
+            **spec,
+        },
+    }
+
+
+def ended(cluster: Cluster, job: Manifest, within: float = 300) -> Manifest:
+    """The job once it is over."""
+    path = path_of(job)
+    deadline = time.monotonic() + within
+    while True:
+        now = cluster.server.request("GET", path).body
+        if is_over(now):
+            return now
+        assert time.monotonic() < deadline, (
+            f"not over after {within:.0f} s: {json.dumps(now.get('status'))}\n{told(cluster, job)}"
+        )
+        time.sleep(0.5)
+
+
+def is_over(now: Manifest) -> bool:
+    """Whether a job as the API server has it is over."""
+    conditions = {c["type"]: c["status"] for c in now.get("status", {}).get("conditions", ())}
+    return "True" in (conditions.get("Complete"), conditions.get("Failed"))
+
+
+def path_of(job: Manifest) -> str:
+    """Path of a TrainJob."""
+    metadata = job["metadata"]
+    return f"/apis/mmaction.dev/v1alpha1/namespaces/{metadata['namespace']}/trainjobs/{metadata['name']}"
+
+
+def told(cluster: Cluster, job: Manifest) -> str:
+    """Events of a job's namespace, and its pods: for the message of a test that fails."""
+    namespace = f"--namespace={job['metadata']['namespace']}"
+    return "\n".join(
+        cluster.server.kubectl("get", what, namespace, "-o", "wide") for what in ("events", "pods", "jobs")
+    )
+
+
+def events(cluster: Cluster, job: Manifest) -> dict[str, str]:
+    """Events about a job: reason and message."""
+    metadata = job["metadata"]
+    fields = quote(f"involvedObject.name={metadata['name']},involvedObject.kind=TrainJob")
+    path = f"/api/v1/namespaces/{metadata['namespace']}/events?fieldSelector={fields}"
+    return {item["reason"]: item["message"] for item in cluster.server.request("GET", path).body["items"]}
+
+
+def status_of(cluster: Cluster, job: Manifest) -> dict[str, Any]:
+    """What is said of a job now."""
+    status: dict[str, Any] = cluster.server.request("GET", path_of(job)).body.get("status", {})
+    return status
+
+
+def objects(cluster: Cluster, namespace: str, kind: str) -> list[str]:
+    """Names of the objects of a kind that belong to TrainJobs."""
+    labels = "--selector=mmaction.dev/trainjob"
+    return cluster.server.kubectl("get", kind, f"--namespace={namespace}", labels, "--output=name").split()
+
+
+def until(reached: Callable[[], bool], *, within: float = 120, told: Callable[[], str] = str) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + within
+    while not reached():
+        assert time.monotonic() < deadline, f"not so after {within:.0f} s: {told()}"
+        time.sleep(0.5)
+
+
+def metrics_of(storage: Storage) -> dict[str, list[dict[str, Any]]]:
+    """The trainer's own record, by stage."""
+    lines = [json.loads(line) for line in storage.read("metrics.jsonl").decode().splitlines()]
+    return {stage: [line for line in lines if line["stage"] == stage] for stage in ("start", "val", "test")}
+
+
+def check_success(status: dict[str, Any], storage: Storage, world_size: int, epochs: int = 2) -> None:
+    """A status says what the trainer recorded, and what it left is whole."""
+    recorded = metrics_of(storage)
+    best = max(recorded["val"], key=lambda line: line["top1"])
+    (test,) = recorded["test"]
+    assert [line["worldSize"] for line in recorded["start"]] == [world_size]
+    assert (status["results"]["val"]["top1"], status["results"]["val"]["top5"]) == (best["top1"], best["top5"])
+    assert (status["results"]["test"]["top1"], status["results"]["test"]["top5"]) == (test["top1"], test["top5"])
+    assert status["progress"]["best"]["top1"] == best["top1"]
+    assert status["progress"]["epoch"] == status["progress"]["epochs"] == epochs
+    assert verify(storage) == []
+    assert hashlib.sha256(storage.read("manifest.json")).hexdigest() == status["results"]["manifestSHA256"]
