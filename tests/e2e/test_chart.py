@@ -104,11 +104,13 @@ def test_it_is_upgraded_rolled_back_and_removed_while_a_job_trains_and_no_job_is
             assert ended(cluster, short)["status"]["phase"] == "Succeeded"
             assert status_of(cluster, alone) == {}
         status = ended(cluster, long)["status"]
-        assert (status["phase"], status["attempt"], status["failures"]) == ("Succeeded", 1, []), told(cluster, long)
+        shown = f"{status}\n{told(cluster, long)}"
+        assert (status["phase"], status["attempt"], status["failures"]) == ("Succeeded", 1, []), shown
         assert objects(cluster, ours, "jobs") == [made]
         assert set(events(cluster, long)) == {"Succeeded"}
     check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30)
-    assert left(cluster, "mmaction-system") == left(cluster, "mmaction-other") == []
+    for namespace in ("mmaction-system", "mmaction-other"):
+        until(lambda where=namespace: not left(cluster, where), told=lambda where=namespace: str(left(cluster, where)))
     for job in (long, short, alone):
         assert cluster.server.request("GET", path_of(job)).status == 200
         cluster.server.kubectl("delete", "namespace", job["metadata"]["namespace"], "--wait=false")

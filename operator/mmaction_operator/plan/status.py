@@ -77,7 +77,7 @@ def status_of(
         nodes=[pod.node for pod in pods if pod.node] if training else [],
         effective_lr=before.effective_lr or (None if isinstance(rendered, ConfigFailure) else rendered.effective_lr),
         config_sha256=before.config_sha256 or (None if isinstance(rendered, ConfigFailure) else rendered.sha256),
-        progress=progress_of(progress) if progress and training else before.progress,
+        progress=newest(course, progress, before.progress) if training else before.progress,
         results=results_of(job, course.result) if course.stage == "Complete" else before.results,
     )
 
@@ -247,6 +247,17 @@ def conditions_of(job: TrainJob, before: TrainJobStatus, said: Iterable[Saying],
             )
         )
     return made
+
+
+def newest(course: Course, progress: Progress | None, before: ProgressStatus | None) -> ProgressStatus | None:
+    """How far the training is. Of one that has ended well the last posts may be lost: then, as what it left says."""
+    known = progress_of(progress) if progress else before
+    told = progress and progress.stage in ("Uploading", "Done")
+    if known is None or told or course.stage != "Complete" or course.result is None:
+        return known
+    val = course.result.val
+    best = BestStatus(top1=val.top1, epoch=val.epoch) if val and val.epoch is not None else known.best
+    return known.model_copy(update={"epoch": known.epochs, "best": best, "eta": None})
 
 
 def progress_of(progress: Progress) -> ProgressStatus:

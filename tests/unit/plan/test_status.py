@@ -191,3 +191,15 @@ def test_who_waits_in_a_queue_says_in_which(rendered: Rendered) -> None:
         held = status(rendered, [CHECKED, replace(an_attempt(1), queue=queue)])
         running = next(condition for condition in held.conditions if condition.type == "Running")
         assert (held.phase, running.reason, said in running.message) == ("Pending", "Queued", True)
+
+
+def test_a_job_that_is_complete_has_trained_all_its_epochs_though_the_last_posts_were_lost(rendered: Rendered) -> None:
+    val = Score(protocol=Protocol(clips=1, crops=1), top1=0.9, top5=1.0, epoch=7)
+    over = [CHECKED, an_attempt(1, ended(0, result=a_result(val=val)), state="Complete")]
+    before = {"attempt": 1, "progress": {"epoch": 5, "epochs": 8, "eta": "9s", "best": {"top1": 0.5, "epoch": 4}}}
+    found = status(rendered, over, before).progress
+    assert found
+    assert (found.epoch, found.epochs, found.eta) == (8, 8, None)
+    assert found.best
+    assert (found.best.top1, found.best.epoch) == (0.9, 7)
+    assert status(rendered, over, {"attempt": 1}).progress is None
