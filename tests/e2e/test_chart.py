@@ -14,6 +14,7 @@ from tests.cluster.chart import CHART, CRD
 from tests.cluster.clusters import Cluster
 
 from .jobs import (
+    Manifest,
     a_job,
     check_success,
     ended,
@@ -79,6 +80,14 @@ def knows_the_next_version(cluster: Cluster) -> bool:
     return "comesLater" in cluster.server.kubectl("get", "crd", "trainjobs.mmaction.dev", "--output=yaml")
 
 
+def who_told(cluster: Cluster, job: Manifest) -> set[str]:
+    """Releases whose controllers made events of a job."""
+    about = f"--field-selector=involvedObject.name={job['metadata']['name']},involvedObject.kind=TrainJob"
+    where = f"--namespace={job['metadata']['namespace']}"
+    pods = cluster.server.kubectl("get", "events", where, about, "--output=jsonpath={.items[*].source.host}").split()
+    return {pod.partition("-mmaction-operator")[0] for pod in pods}
+
+
 def test_it_is_upgraded_rolled_back_and_removed_while_a_job_trains_and_no_job_is_disturbed(
     cluster: Cluster, images: dict[str, str], data: str, results: Callable[[str], Storage], tmp_path: Path
 ) -> None:
@@ -86,11 +95,12 @@ def test_it_is_upgraded_rolled_back_and_removed_while_a_job_trains_and_no_job_is
     values = image_values(images)
     training = {"epochs": 30, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
     long = a_job("long", ours, data, preflight=False, training=training)
-    short, alone = a_job("short", theirs, data, preflight=False), a_job("alone", nobodys, data, preflight=False)
+    wrong = a_job("wrong", theirs, data, model={"config": "no-such-model"})
+    alone = a_job("alone", nobodys, data, preflight=False)
     other = ("other", "mmaction-other", CHART, *values, f"--set=namespaces={{{theirs}}}", "--set=crd.install=false")
     with installed(cluster, "mmaction", "mmaction-system", CHART, *values, f"--set=namespaces={{{ours}}}"):
         with installed(cluster, *other):
-            for job in (long, short, alone):
+            for job in (long, wrong, alone):
                 cluster.server.apply(job)
             until(lambda: "epoch" in status_of(cluster, long).get("progress", {}), told=lambda: told(cluster, long))
             (made,) = objects(cluster, ours, "jobs")
@@ -101,16 +111,18 @@ def test_it_is_upgraded_rolled_back_and_removed_while_a_job_trains_and_no_job_is
             assert "poddisruptionbudget" in " ".join(left(cluster, "mmaction-system"))
             helm(cluster, "rollback", "mmaction", "1", *where)
             assert not knows_the_next_version(cluster)
-            assert ended(cluster, short)["status"]["phase"] == "Succeeded"
+            assert ended(cluster, wrong)["status"]["phase"] == "Failed"
+            assert who_told(cluster, wrong) == {"other"}
             assert status_of(cluster, alone) == {}
         status = ended(cluster, long)["status"]
         shown = f"{status}\n{told(cluster, long)}"
         assert (status["phase"], status["attempt"], status["failures"]) == ("Succeeded", 1, []), shown
         assert objects(cluster, ours, "jobs") == [made]
         assert set(events(cluster, long)) == {"Succeeded"}
+        assert who_told(cluster, long) == {"mmaction"}
     check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30)
     for namespace in ("mmaction-system", "mmaction-other"):
         until(lambda where=namespace: not left(cluster, where), told=lambda where=namespace: str(left(cluster, where)))
-    for job in (long, short, alone):
+    for job in (long, wrong, alone):
         assert cluster.server.request("GET", path_of(job)).status == 200
         cluster.server.kubectl("delete", "namespace", job["metadata"]["namespace"], "--wait=false")
