@@ -220,7 +220,10 @@ def test_what_somebody_else_says_of_a_job_is_not_overruled(shell: Shell) -> None
     shell.server.kubectl(*words)
     code, output = shell.run("submit", shell.file({"metadata.labels": {"team": "mine"}}))
     assert code == 1
-    assert re.search(r'409 Conflict: .*conflict with "them".*\.metadata\.labels\.team\. .*somebody else', output)
+    assert re.search(
+        r'409 Conflict: .*conflict with "them".*\.metadata\.labels\.team\. These fields were set by somebody else',
+        output,
+    )
     assert shell.stored()["metadata"]["labels"] == {"team": "theirs"}
 
 

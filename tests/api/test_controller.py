@@ -5,12 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +19,8 @@ from tests.cluster.control_plane import ControlPlane, pods_complete, start_contr
 from tests.trainjob_cases import changed
 
 from .conftest import CRD, jobs
+from .controllers import a_controller, start_controller, wait_until
 
-ROOT = Path(__file__).parents[2]
 KINDS = {"jobs": "/apis/batch/v1", "configmaps": "/api/v1", "pods": "/api/v1"}
 
 _numbers = itertools.count()
@@ -46,35 +43,6 @@ def namespace(plane: ControlPlane) -> str:
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
     wait_until(lambda: plane.server.request("GET", account).status == 200)
     return name
-
-
-def start_controller(server: ApiServer, log: Path, *more: str) -> subprocess.Popen[bytes]:
-    """The controller as a process, reaching the API server by a kubeconfig; it has begun to work."""
-    program = (sys.executable, "-m", "mmaction_operator.controller.main")
-    words = [*program, "--trainer-image", "trainer:v1", "--port", "0", *more]
-    environment = {"KUBECONFIG": str(server.kubeconfig), "PATH": "/usr/bin:/bin"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    wait_until(lambda: "answering HTTP" in log.read_text())
-    return process
-
-
-@contextmanager
-def a_controller(server: ApiServer, log: Path) -> Iterator[None]:
-    """A controller for as long as the body runs, ended in order."""
-    process = start_controller(server, log)
-    try:
-        yield
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0, log.read_text()[-2000:]
-
-
-def wait_until(condition: Any, within: float = 60) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def apply(server: ApiServer, namespace: str, name: str, **spec: Any) -> None:
@@ -101,7 +69,7 @@ def held(server: ApiServer, kind: str, namespace: str) -> list[dict[str, Any]]:
 
 
 def test_a_job_is_checked_then_trained_then_over(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    with a_controller(plane.server, tmp_path / "log"):
+    with a_controller(plane.server.kubeconfig, tmp_path / "log"):
         apply(plane.server, namespace, "one")
         wait_until(lambda: all_in(plane.server, namespace, "Succeeded"))
     made = {kind: [item["metadata"]["name"] for item in held(plane.server, kind, namespace)] for kind in KINDS}
@@ -120,7 +88,7 @@ def test_a_job_is_checked_then_trained_then_over(plane: ControlPlane, namespace:
 
 
 def test_a_job_that_cannot_render_has_no_object_at_all(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    with a_controller(plane.server, tmp_path / "log"):
+    with a_controller(plane.server.kubeconfig, tmp_path / "log"):
         apply(plane.server, namespace, "wrong", model={"config": "no-such-config"})
         wait_until(lambda: all_in(plane.server, namespace, "Failed"))
     (condition,) = [c for c in statuses(plane.server, namespace)["wrong"]["conditions"] if c["type"] == "Failed"]
@@ -133,7 +101,7 @@ def test_a_job_that_cannot_render_has_no_object_at_all(plane: ControlPlane, name
 def test_removing_the_objects_of_a_job_that_is_over_does_not_run_it_again(
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    with a_controller(plane.server, tmp_path / "log"):
+    with a_controller(plane.server.kubeconfig, tmp_path / "log"):
         apply(plane.server, namespace, "one", preflight=False)
         wait_until(lambda: all_in(plane.server, namespace, "Succeeded"))
         plane.server.kubectl("delete", "jobs", "--all", f"--namespace={namespace}")
@@ -159,7 +127,7 @@ def test_what_the_api_server_does_not_take_is_told_and_tried_again(
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": namespace}}
     plane.server.apply(quota | {"spec": {"hard": {"pods": "0"}}})
     wait_until(lambda: "used" in plane.server.kubectl("get", "quota", "none", f"--namespace={namespace}", "-o", "yaml"))
-    with a_controller(plane.server, tmp_path / "log"):
+    with a_controller(plane.server.kubeconfig, tmp_path / "log"):
         apply(plane.server, namespace, "one")
         wait_until(lambda: condition_of(plane.server, namespace, "one", "Preflighted")[0] == "FailedCreate")
         assert "exceeded quota: none" in condition_of(plane.server, namespace, "one", "Preflighted")[1]
@@ -176,7 +144,7 @@ def test_a_name_that_something_else_has_is_told_and_left_alone(
     containers = [{"name": "mine", "image": "mine:v1"}]
     template = {"spec": {"restartPolicy": "Never", "containers": containers}}
     plane.server.apply(job | {"spec": {"template": template}})
-    with a_controller(plane.server, tmp_path / "log"):
+    with a_controller(plane.server.kubeconfig, tmp_path / "log"):
         apply(plane.server, namespace, "one", preflight=False)
         wait_until(lambda: condition_of(plane.server, namespace, "one", "Running")[0] == "FailedCreate")
         assert '"one-1" already exists' in condition_of(plane.server, namespace, "one", "Running")[1]
@@ -191,7 +159,7 @@ def test_a_name_that_something_else_has_is_told_and_left_alone(
 def test_a_preflight_that_its_node_lost_is_made_again(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
     nowhere = {"nodeSelector": {"kubernetes.io/hostname": "no-such-node"}}
     path = f"/api/v1/namespaces/{namespace}/pods/one-preflight"
-    with a_controller(plane.server, tmp_path / "log"):
+    with a_controller(plane.server.kubeconfig, tmp_path / "log"):
         apply(plane.server, namespace, "one", pods=nowhere)
         wait_until(lambda: plane.server.request("GET", path).status == 200)
         first = plane.server.request("GET", path).body["metadata"]["uid"]
@@ -209,7 +177,7 @@ def test_a_controller_that_is_killed_at_twenty_moments_loses_and_doubles_nothing
     ports: dict[str, set[int]] = {}
     waiting = [f"job-{number}" for number in range(count)]
     for _ in range(20):
-        process = start_controller(server, tmp_path / "log")
+        process = start_controller(server.kubeconfig, tmp_path / "log")
         if waiting:
             apply(server, namespace, waiting.pop(), resources={"nodes": chance.choice([1, 2])})
         time.sleep(chance.uniform(0.0, 1.0))
@@ -217,7 +185,7 @@ def test_a_controller_that_is_killed_at_twenty_moments_loses_and_doubles_nothing
         process.wait()
         for name, status in statuses(server, namespace).items():
             ports.setdefault(name, set()).update({status["port"]} if "port" in status else set())
-    with a_controller(server, tmp_path / "log"):
+    with a_controller(server.kubeconfig, tmp_path / "log"):
         wait_until(lambda: all_in(server, namespace, "Succeeded"), within=120)
 
     final = statuses(server, namespace)
@@ -242,10 +210,10 @@ def test_another_replica_leads_within_the_leases_time_and_nothing_is_lost_or_dou
 ) -> None:
     server = plane.server
     lease = f"--lease={namespace}/controller"
-    first = start_controller(server, tmp_path / "first", lease)
+    first = start_controller(server.kubeconfig, tmp_path / "first", lease)
     apply(server, namespace, "job-0")
     wait_until(lambda: all_in(server, namespace, "Succeeded"))
-    second = start_controller(server, tmp_path / "second", lease)
+    second = start_controller(server.kubeconfig, tmp_path / "second", lease)
     for number in range(1, 9):
         apply(server, namespace, f"job-{number}")
     wait_until(lambda: bool(held(server, "jobs", namespace)))
@@ -280,7 +248,7 @@ def test_a_suspended_job_holds_no_pod_and_begins_its_attempt_anew_once_resumed(
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
     server = plane.server
-    with a_controller(server, tmp_path / "log"):
+    with a_controller(server.kubeconfig, tmp_path / "log"):
         apply(server, namespace, "paused", preflight=False, pods=NOWHERE)
         wait_until(lambda: bool(the_job(server, namespace)))
         first = the_job(server, namespace)
@@ -296,7 +264,7 @@ def test_a_suspended_job_holds_no_pod_and_begins_its_attempt_anew_once_resumed(
 def test_a_job_that_trains_for_too_long_fails_and_is_not_tried_again(
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    with a_controller(plane.server, tmp_path / "log"):
+    with a_controller(plane.server.kubeconfig, tmp_path / "log"):
         apply(plane.server, namespace, "slow", preflight=False, pods=NOWHERE, activeDeadlineSeconds=3)
         wait_until(lambda: all_in(plane.server, namespace, "Failed"))
     failed = next(c for c in statuses(plane.server, namespace)["slow"]["conditions"] if c["type"] == "Failed")
@@ -308,12 +276,12 @@ def test_what_is_left_of_a_job_goes_in_time_though_the_controller_restarts_and_n
     plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
     server = plane.server
-    with a_controller(server, tmp_path / "log"):
+    with a_controller(server.kubeconfig, tmp_path / "log"):
         apply(server, namespace, "tidy", ttlSecondsAfterFinished=5)
         wait_until(lambda: all_in(server, namespace, "Succeeded"))
         assert all(held(server, kind, namespace) for kind in KINDS)
     status = statuses(server, namespace)["tidy"]
-    with a_controller(server, tmp_path / "log-2"):
+    with a_controller(server.kubeconfig, tmp_path / "log-2"):
         wait_until(lambda: not any(held(server, kind, namespace) for kind in KINDS))
         time.sleep(3)
         assert not any(held(server, kind, namespace) for kind in KINDS)
@@ -321,7 +289,7 @@ def test_what_is_left_of_a_job_goes_in_time_though_the_controller_restarts_and_n
 
 
 def test_a_job_of_another_controller_has_nothing_made(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    with a_controller(plane.server, tmp_path / "log"):
+    with a_controller(plane.server.kubeconfig, tmp_path / "log"):
         apply(plane.server, namespace, "theirs", managedBy="kueue.x-k8s.io/multikueue")
         apply(plane.server, namespace, "ours")
         wait_until(lambda: statuses(plane.server, namespace)["ours"].get("phase") == "Succeeded")
@@ -346,7 +314,7 @@ def test_kueue_admits_preempts_and_admits_again(plane: ControlPlane, namespace: 
 
     manifest = changed({"spec.preflight": False})
     manifest["metadata"] |= {"name": "queued", "namespace": namespace, "labels": {names.QUEUE: "research"}}
-    with a_controller(server, tmp_path / "log"):
+    with a_controller(server.kubeconfig, tmp_path / "log"):
         server.apply(manifest)
         wait_until(lambda: reason() == "Queued")
         (job,) = held(server, "jobs", namespace)

@@ -9,10 +9,7 @@ import http.client
 import json
 import re
 import ssl
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,8 +27,8 @@ from tests.cluster.control_plane import ControlPlane, pods_complete, start_contr
 from tests.trainjob_cases import changed
 
 from .conftest import CRD, jobs
+from .controllers import a_controller, wait_until
 
-ROOT = Path(__file__).parents[2]
 SYSTEM, TEAM = "mmaction-system", "team"
 NOWHERE = {"nodeSelector": {"rack": "none"}}
 NOT_ASKED = {("update", "mmaction.dev", "trainjobs/finalizers")}
@@ -73,42 +70,18 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         for name in (SYSTEM, TEAM):
             plane.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
             account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-            until(lambda account=account: plane.server.request("GET", account).status == 200)
+            wait_until(lambda account=account: plane.server.request("GET", account).status == 200)
         yield Recorded(plane, account_of_chart(plane.server, SYSTEM), folder / "log")
-
-
-def until(condition: Callable[[], Any], within: float = 60) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 @contextmanager
 def controller(recorded: Recorded, log: Path) -> Iterator[int]:
     """A controller as its chart runs it; the port where it answers."""
-    program = [
-        sys.executable,
-        "-m",
-        "mmaction_operator.controller.main",
-        "--trainer-image",
-        "trainer:v1",
-        "--port",
-        "0",
-    ]
-    words = [*program, f"--lease={SYSTEM}/{ACCOUNT}", "--progress-url=http://controller/v1/progress"]
-    environment = {"KUBECONFIG": str(recorded.kubeconfig), "PATH": "/usr/bin:/bin"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    try:
-        until(lambda: "answering HTTP" in log.read_text())
+    more = (f"--lease={SYSTEM}/{ACCOUNT}", "--progress-url=http://controller/v1/progress")
+    with a_controller(recorded.kubeconfig, log, *more):
         found = re.search(r"answering HTTP at port (\d+)", log.read_text())
         assert found
         yield int(found[1])
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0, log.read_text()[-2000:]
 
 
 def apply(server: ApiServer, name: str, **spec: Any) -> None:
@@ -168,20 +141,22 @@ def test_all_that_the_chart_grants_is_used_and_nothing_is_missing(recorded: Reco
         apply(server, "pod")
         apply(server, "job", preflight=False)
         apply(server, "service", preflight=False, resources={"nodes": 2})
-        until(lambda: status(server, "tidy").get("phase") == "Succeeded")
-        until(lambda: not server.kubectl("get", "jobs,configmaps", f"--namespace={TEAM}", "-l", f"{names.JOB}=tidy"))
-        until(lambda: reason(server, "pod", "Preflighted") == "FailedCreate")
-        until(lambda: reason(server, "job", "Running") == reason(server, "service", "Running") == "FailedCreate")
+        wait_until(lambda: status(server, "tidy").get("phase") == "Succeeded")
+        wait_until(
+            lambda: not server.kubectl("get", "jobs,configmaps", f"--namespace={TEAM}", "-l", f"{names.JOB}=tidy")
+        )
+        wait_until(lambda: reason(server, "pod", "Preflighted") == "FailedCreate")
+        wait_until(lambda: reason(server, "job", "Running") == reason(server, "service", "Running") == "FailedCreate")
         apply(server, "gone", preflight=False, pods=NOWHERE)
-        until(lambda: status(server, "gone").get("phase") == "Pending")
+        wait_until(lambda: status(server, "gone").get("phase") == "Pending")
         server.kubectl("delete", "trainjob", "gone", f"--namespace={TEAM}")
         for suspended in (True, False, True, False):
             apply(server, "paused", preflight=False, pods=NOWHERE, suspend=suspended)
-            until(lambda now=suspended: (status(server, "paused").get("phase") == "Suspended") is now)
-            until(lambda: status(server, "paused").get("phase") in ("Suspended", "Pending"))
+            wait_until(lambda now=suspended: (status(server, "paused").get("phase") == "Suspended") is now)
+            wait_until(lambda: status(server, "paused").get("phase") in ("Suspended", "Pending"))
     with controller(recorded, tmp_path / "log-2") as port:
         apply(server, "paused", preflight=False, pods=NOWHERE, suspend=True)
-        until(lambda: status(server, "paused").get("phase") == "Suspended")
+        wait_until(lambda: status(server, "paused").get("phase") == "Suspended")
         assert post(port, "a token") == 401
     entries = recorded.entries()
     denied = [asked(entry) for entry in entries if entry["responseStatus"]["code"] in (401, 403)]
@@ -218,10 +193,10 @@ def test_a_trainers_token_tells_its_own_jobs_progress_and_opens_nothing(recorded
     with controller(recorded, tmp_path / "log") as port:
         for name in ("mine", "theirs"):
             apply(server, name, preflight=False, pods=NOWHERE)
-        until(lambda: pod_of("mine") and pod_of("theirs") and status(server, "mine").get("attempt"))
+        wait_until(lambda: pod_of("mine") and pod_of("theirs") and status(server, "mine").get("attempt"))
         trainers = token(pod_of("mine"), "mmaction-operator")
-        until(lambda: post(port, trainers, epoch=4) == 204)
-        until(lambda: status(server, "mine").get("progress", {}).get("epoch") == 4)
+        wait_until(lambda: post(port, trainers, epoch=4) == 204)
+        wait_until(lambda: status(server, "mine").get("progress", {}).get("epoch") == 4)
         assert "progress" not in status(server, "theirs")
         assert post(port, token(pod_of("mine"), ISSUER)) == 401
         stranger = server.kubectl("create", "token", "default", f"--namespace={TEAM}", "--audience=mmaction-operator")

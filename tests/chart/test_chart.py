@@ -16,9 +16,9 @@ import yaml
 from mmaction_operator.controller.metrics import BY_PHASE, Metrics, State, phase_of
 from mmaction_operator.kube import Controller, Store
 from mmaction_operator.ports import PortRange, PortRegistry
+from tests.cluster.chart import CHART
 from tests.cluster.programs import program
 
-CHART = Path(__file__).parents[2] / "charts" / "mmaction-operator"
 TESTS = sorted((CHART / "tests").glob("*_test.yaml"))
 VERSION = "--kube-version=1.36.0"
 OPEN = ("resources", "affinity", "nodeSelector", "podLabels", "podAnnotations")

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from . import machine, slot
+from .chart import CHART
 from .clusters import Cluster, start_cluster
 from .product import product_images, product_layout
 from .programs import build_all, program
@@ -18,7 +19,6 @@ from .programs import build_all, program
 FOLDER = Path(__file__).parents[2] / ".cluster"
 PID, ENVIRONMENT, LOG = FOLDER / "pid", FOLDER / "env", FOLDER / "log"
 BUCKETS = ("datasets", "results")
-CHART = FOLDER.parent / "charts" / "mmaction-operator"
 NEXT = f"""\
 Next, the operator, and a first job on CPU with its clips and Secret (pods reach S3 at $S3_IN_PODS):
 

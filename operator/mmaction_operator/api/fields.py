@@ -94,95 +94,57 @@ class APIModel(BaseModel):
 
 LABEL_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
+
+def text(pattern: str, longest: int, accepts: str, *, least: int | None = 1) -> Any:
+    """Bounds of a text: what it matches, how many characters it has, and in words what it is made of."""
+    return Field(pattern=pattern, min_length=least, max_length=longest, json_schema_extra={"x-accepts": accepts})
+
+
 # "x-accepts" says in words what a pattern accepts: for error messages and the reference, not for the API server.
 # No pattern uses \s: pydantic's regular expressions and an API server's differ in what white space is.
 
 DNSLabel = Annotated[
-    str,
-    Field(
-        pattern=LABEL_PATTERN,
-        min_length=1,
-        max_length=63,
-        json_schema_extra={
-            "x-accepts": "of lower-case letters, digits and -, beginning and ending with a letter or digit"
-        },
-    ),
+    str, text(LABEL_PATTERN, 63, "of lower-case letters, digits and -, beginning and ending with a letter or digit")
 ]
 """A name that Kubernetes accepts as a host name's label (RFC 1123)."""
 
 ObjectName = Annotated[
     str,
-    Field(
-        pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
-        min_length=1,
-        max_length=253,
-        json_schema_extra={
-            "x-accepts": "of lower-case letters, digits, - and ., beginning and ending with a letter or digit"
-        },
+    text(
+        r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$",
+        253,
+        "of lower-case letters, digits, - and ., beginning and ending with a letter or digit",
     ),
 ]
 """A name that Kubernetes accepts for most objects (a DNS subdomain)."""
 
 ConfigName = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-        min_length=1,
-        max_length=200,
-        json_schema_extra={"x-accepts": "of letters, digits, ., _ and -, beginning with a letter or digit"},
-    ),
+    str, text(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", 200, "of letters, digits, ., _ and -, beginning with a letter or digit")
 ]
 
-URI = Annotated[
-    str,
-    Field(
-        pattern=r"^[^\x00-\x20\x7f]+$",
-        min_length=1,
-        max_length=1024,
-        json_schema_extra={"x-accepts": "without white space"},
-    ),
-]
+URI = Annotated[str, text(r"^[^\x00-\x20\x7f]+$", 1024, "without white space")]
 """``s3://bucket/prefix``, or a folder: absolute, or relative to the job file. No white space."""
 
 RelativePath = Annotated[
-    str,
-    Field(
-        pattern=r"^[^/\x00-\x20\x7f][^\x00-\x20\x7f]*$",
-        min_length=1,
-        max_length=512,
-        json_schema_extra={"x-accepts": "without white space, not beginning with /"},
-    ),
+    str, text(r"^[^/\x00-\x20\x7f][^\x00-\x20\x7f]*$", 512, "without white space, not beginning with /")
 ]
 """A path below the data set's URI."""
 
-AbsolutePath = Annotated[
-    str,
-    Field(
-        pattern=r"^/[^\x00-\x20\x7f]*$",
-        min_length=1,
-        max_length=512,
-        json_schema_extra={"x-accepts": "without white space, beginning with /"},
-    ),
-]
+AbsolutePath = Annotated[str, text(r"^/[^\x00-\x20\x7f]*$", 512, "without white space, beginning with /")]
 """A path on a node."""
 
 Quantity = Annotated[
-    str,
-    Field(
-        pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$",
-        min_length=1,
-        max_length=32,
-        json_schema_extra={"x-accepts": "as Kubernetes writes quantities: 500m, 4, 16Gi"},
-    ),
+    str, text(r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", 32, "as Kubernetes writes quantities: 500m, 4, 16Gi")
 ]
 """An amount of CPU or memory, as Kubernetes writes it."""
 
 LabelValue = Annotated[
     str,
-    Field(
-        pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$",
-        max_length=63,
-        json_schema_extra={"x-accepts": "of letters, digits, -, _ and ., beginning and ending with a letter or digit"},
+    text(
+        r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$",
+        63,
+        "of letters, digits, -, _ and ., beginning and ending with a letter or digit",
+        least=None,
     ),
 ]
 """The value of a Kubernetes label."""
@@ -191,14 +153,14 @@ Labels = Annotated[dict[str, LabelValue], Field(max_length=32)]
 """Kubernetes labels."""
 
 ManagedBy = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[A-Za-z0-9._-]+$",
-        max_length=63,
-        json_schema_extra={"x-accepts": "as a domain, / and a name"},
-    ),
+    str, text(r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[A-Za-z0-9._-]+$", 63, "as a domain, / and a name", least=None)
 ]
 """A controller's name."""
+
+VariableName = Annotated[
+    str, text(r"^[A-Za-z_][A-Za-z0-9_]*$", 256, "of letters, digits and _, not beginning with a digit")
+]
+"""The name of an environment variable."""
 
 PassedOn = Annotated[
     dict[str, Any],

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .fields import URI, AbsolutePath, APIModel, Labels, ObjectName, PassedOn, Rule
+from .fields import URI, AbsolutePath, APIModel, Labels, ObjectName, PassedOn, Rule, VariableName
 
 RESERVED = ("mmaction.dev/", "batch.kubernetes.io/", "app.kubernetes.io/managed-by")
 """What keys of labels begin with that are not a user's."""
@@ -88,15 +88,7 @@ class EnvironmentVariable(APIModel):
         ),
     )
 
-    name: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-            min_length=1,
-            max_length=256,
-            json_schema_extra={"x-accepts": "of letters, digits and _, not beginning with a digit"},
-        ),
-    ] = Field(description="Its name.")
+    name: VariableName = Field(description="Its name.")
     value: Annotated[str, Field(max_length=4096)] | None = Field(default=None, description="Its value.")
     value_from: ValueSource | None = None
 

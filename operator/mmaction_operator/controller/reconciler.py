@@ -335,8 +335,10 @@ class Reconciler:
     def tidy(self, job: TrainJob) -> float | None:
         """Remove what a job that is over has in the cluster, once its time has come; its Jobs last."""
         ttl, uid = job.spec.ttl_seconds_after_finished, job.metadata.uid or ""
+        if ttl is None:
+            return None
         found = attempts_of(self.jobs.children(uid), self.pods.by(BY_TRAINJOB, uid))
-        if ttl is None or not found:
+        if not found:
             return None
         assert job.status
         ended = max(c.last_transition_time for c in job.status.conditions if c.type in (COMPLETE, FAILED))

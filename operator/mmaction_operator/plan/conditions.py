@@ -42,7 +42,7 @@ TOLD: Mapping[str, Telling] = {
     Reason.RENDERED: "none",
     Reason.NOT_ASKED: "none",
     Reason.CHECKING: "none",
-    Reason.PASSED: "none",  # training, which follows at once, is told
+    Reason.PASSED: "none",  # what follows at once says more
     Reason.NOT_MADE: "warning",
     Reason.CREATING: "none",
     Reason.NO_PODS: "none",  # so it is for a moment in every attempt

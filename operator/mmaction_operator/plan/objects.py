@@ -51,9 +51,7 @@ def objects_of(
     if attempt == names.PREFLIGHT:
         return [told, preflight_pod(job, settings)]
     services = [service(job)] if job.spec.resources.nodes > 1 else []
-    limit = {} if seconds is None else {"activeDeadlineSeconds": seconds}
-    trains = job_of(job, attempt, port, settings)
-    return [told, *services, {**trains, "spec": {**trains["spec"], **limit}}]
+    return [told, *services, job_of(job, attempt, port, settings, seconds)]
 
 
 def shared_by_attempts(job: TrainJob) -> list[tuple[str, str]]:
@@ -124,19 +122,21 @@ def service(job: TrainJob) -> Object:
     }
 
 
-def job_of(job: TrainJob, attempt: int, port: int, settings: Settings) -> Object:
+def job_of(job: TrainJob, attempt: int, port: int, settings: Settings, seconds: int | None) -> Object:
     """An Indexed Job with a pod for each node. An attempt fails with its first pod: the next one is another Job."""
     described = metadata(job, names.attempt_name(job.metadata.name, attempt), attempt)
     described["annotations"] = {names.PORT: str(port)}
     pods = job.spec.resources.nodes
     queued = {key: value for key, value in job.metadata.labels.items() if key.startswith(names.KUEUE)}
     held = {"suspend": True} if names.QUEUE in queued else {}  # until Kueue admits it
+    limit = {} if seconds is None else {"activeDeadlineSeconds": seconds}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": described | {"labels": {**queued, **described["labels"]}},
         "spec": {
             **held,
+            **limit,
             "completionMode": "Indexed",
             "completions": pods,
             "parallelism": pods,

@@ -1,0 +1,43 @@
+"""The controller as a process, beside the API server that a test has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def wait_until(condition: Callable[[], Any], within: float = 60) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def start_controller(kubeconfig: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
+    """A controller that reaches the API server by a kubeconfig; it has begun to work."""
+    program = (sys.executable, "-m", "mmaction_operator.controller.main")
+    words = [*program, "--trainer-image", "trainer:v1", "--port", "0", *more]
+    environment = {"KUBECONFIG": str(kubeconfig), "PATH": "/usr/bin:/bin"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=output, stderr=output)
+    wait_until(lambda: "answering HTTP" in log.read_text())
+    return process
+
+
+@contextmanager
+def a_controller(kubeconfig: Path, log: Path, *more: str) -> Iterator[None]:
+    """A controller for as long as the body runs, ended in order."""
+    process = start_controller(kubeconfig, log, *more)
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0, log.read_text()[-2000:]
