@@ -80,7 +80,7 @@ generate: setup ## write the CRD and the field reference from the models
 
 .PHONY: chart
 chart: tools ## write the chart's README from its values
-	$(BIN)/python -c "from tests.cluster.programs import program; print(program('helm-docs'))" | xargs -I PROGRAM PROGRAM --chart-search-root charts --log-level=warning
+	"$$($(BIN)/python -m tests.cluster build)/helm-docs" --chart-search-root charts --log-level=warning
 
 .PHONY: zoo
 zoo: setup ## write the snapshot of MMAction2's configs

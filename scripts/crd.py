@@ -1,20 +1,25 @@
-"""Writes what is generated from the TrainJob models: the CRD and the reference of its fields.
+"""Writes what is generated from the TrainJob models: the CRD, what the chart accepts as their defaults, the reference.
 
-python scripts/crd.py            write both
+python scripts/crd.py            write all
 python scripts/crd.py --check    write nothing; exit 1 and name what is stale
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
 import yaml
 
 from mmaction_operator.api.crd import crd
+from mmaction_operator.api.defaults import TeamDefaults
 from mmaction_operator.api.reference import reference
+from mmaction_operator.api.schema import described
 
+ROOT = Path(__file__).parents[1]
+VALUES = "charts/mmaction-operator/values.schema.json"
 GENERATED = "Generated from operator/mmaction_operator/api by `make generate`; edit the models there."
 
 
@@ -23,8 +28,16 @@ def generated() -> dict[str, str]:
     manifest = yaml.safe_dump(crd(), sort_keys=False, allow_unicode=True, width=120)
     return {
         "charts/mmaction-operator/files/trainjobs.mmaction.dev.yaml": f"# {GENERATED}\n{manifest}",
+        VALUES: values_schema((ROOT / VALUES).read_text(encoding="utf-8")),
         "docs/reference/trainjob.md": f"<!-- {GENERATED} -->\n\n{reference()}",
     }
+
+
+def values_schema(text: str) -> str:
+    """The schema of the chart's values, with what the models say of the defaults of TrainJobs."""
+    schema = json.loads(text)
+    schema["properties"]["defaults"] = {"$comment": GENERATED, **described(TeamDefaults)}
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def stale(root: Path) -> list[str]:
@@ -39,7 +52,7 @@ def _holds(file: Path, text: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 and name what is stale")
-    parser.add_argument("--root", type=Path, default=Path(__file__).parents[1], help="default: this repository")
+    parser.add_argument("--root", type=Path, default=ROOT, help="default: this repository")
     arguments = parser.parse_args()
     names = stale(arguments.root)
     if arguments.check:

@@ -297,6 +297,46 @@ def test_a_job_of_another_controller_has_nothing_made(plane: ControlPlane, names
     assert {item["metadata"]["labels"][names.JOB] for item in held(plane.server, "pods", namespace)} == {"ours"}
 
 
+def test_two_installations_side_by_side_each_take_the_jobs_that_name_them(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    server, images = plane.server, {"plain": "trainer:v1", "named": "trainer:v2"}
+    second = ("--controller-name=mmaction.dev/second", f"--trainer-image={images['named']}", "--ports=10000-10009")
+    with (
+        a_controller(server.kubeconfig, tmp_path / "log"),
+        a_controller(server.kubeconfig, tmp_path / "log-2", *second),
+    ):
+        apply(server, namespace, "plain")
+        apply(server, namespace, "named", managedBy="mmaction.dev/second")
+        apply(server, namespace, "nobodys", managedBy="mmaction.dev/third")
+        wait_until(lambda: sum(said.get("phase") == "Succeeded" for said in statuses(server, namespace).values()) == 2)
+    found = statuses(server, namespace)
+    assert {name: 10000 <= said["port"] < 10010 for name, said in found.items() if said} == {
+        "plain": False,
+        "named": True,
+    }
+    pods = held(server, "pods", namespace)
+    used = {pod["metadata"]["labels"][names.JOB]: pod["spec"]["containers"][0]["image"] for pod in pods}
+    assert used == images
+
+
+def test_what_a_job_does_not_say_is_taken_from_its_namespace_then_from_the_cluster(
+    plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    everywhere = {"pods": {"labels": {"team": "any", "floor": "2"}}, "ttlSecondsAfterFinished": 3600}
+    of_namespace = {"pods": {"labels": {"team": "a"}, "env": [{"name": "NCCL_DEBUG", "value": "INFO"}]}}
+    defaults = json.dumps({"everywhere": everywhere, "namespaces": {namespace: of_namespace}})
+    with a_controller(plane.server.kubeconfig, tmp_path / "log", f"--defaults={defaults}"):
+        apply(plane.server, namespace, "says-little")
+        apply(plane.server, namespace, "says-more", pods={"labels": {"team": "b"}})
+        wait_until(lambda: all_in(plane.server, namespace, "Succeeded"))
+    for pod in held(plane.server, "pods", namespace):
+        labels, variables = pod["metadata"]["labels"], pod["spec"]["containers"][0]["env"]
+        assert labels["team"] == {"says-little": "a", "says-more": "b"}[labels[names.JOB]]
+        assert labels["floor"] == "2"
+        assert {"name": "NCCL_DEBUG", "value": "INFO"} in variables
+
+
 def test_kueue_admits_preempts_and_admits_again(plane: ControlPlane, namespace: str, tmp_path: Path) -> None:
     """Kueue's part, by its contract for Jobs: ``suspend`` goes, with where to run; comes back; goes again."""
     server = plane.server

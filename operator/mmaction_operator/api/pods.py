@@ -136,10 +136,10 @@ class PodsSpec(APIModel):
     image_pull_secrets: Annotated[list[SecretReference], Field(max_length=16)] = Field(
         default=[], description="Secrets with which the image is pulled."
     )
-    host_network: bool = Field(
-        default=False,
+    host_network: bool | None = Field(
+        default=None,
         description="Use the node's network instead of the pod's own, as fast interconnects may need. The leased port "
-        "is then declared as a host port, so that the scheduler keeps pods that share one apart.",
+        "is then declared as a host port, so that the scheduler keeps pods that share one apart. Default: false.",
     )
     node_selector: Labels = Field(default={}, description="Labels of the nodes that the pods may run on.")
     tolerations: Annotated[list[Toleration], Field(max_length=32)] = Field(

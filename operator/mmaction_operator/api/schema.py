@@ -49,8 +49,9 @@ def _inlined(node: Schema, definitions: dict[str, Schema]) -> Schema:
         beside["description"] = " ".join(beside["description"].split())
     if "properties" in beside:
         beside["properties"] = {name: _inlined(each, definitions) for name, each in beside["properties"].items()}
-    if "items" in beside:
-        beside["items"] = _inlined(beside["items"], definitions)
+    for key in ("items", "additionalProperties"):
+        if isinstance(beside.get(key), dict):
+            beside[key] = _inlined(beside[key], definitions)
     if "properties" in beside and "default" in beside:
         beside["default"] = _own_default(beside)
     return beside

@@ -14,7 +14,7 @@ from .pods import PodsSpec
 
 UCF101_CLASSES = 101
 CONTROLLER = "mmaction.dev/controller"
-"""Who takes care of a job whose ``managedBy`` says nothing else."""
+"""Who takes care of a job whose ``managedBy`` says nothing: an installation that was given no other name."""
 
 
 class ModelSpec(APIModel):
@@ -317,7 +317,8 @@ class TrainJobSpec(APIModel):
     )
     managed_by: ManagedBy | None = Field(
         default=None,
-        description="Which controller takes care of the job, where that is another than this product's.",
+        description="Which controller takes care of the job: an installation of this product, by the name that it was "
+        f"given, or another program. Default: {CONTROLLER}.",
         examples=[CONTROLLER, "kueue.x-k8s.io/multikueue"],
     )
     overrides: Overrides = Field(

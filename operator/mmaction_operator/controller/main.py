@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from typing import Any
 
 import typer
 
+from mmaction_operator.api.defaults import parse_defaults
+from mmaction_operator.api.spec import CONTROLLER
 from mmaction_operator.kube import (
     Client,
     Connection,
@@ -34,6 +37,7 @@ from mmaction_operator.kube import (
 )
 from mmaction_operator.plan import Settings, names
 from mmaction_operator.ports import PortRange, PortRegistry
+from mmaction_trainer.contract.errors import Failure
 
 from . import logs
 from .board import ProgressBoard
@@ -90,7 +94,7 @@ class Application:
         )
         informer = partial(Informer, self.client, namespaces=options.namespaces)
         self.mine = f"{names.MANAGED_BY}={names.MANAGER}"
-        self.trainjobs = informer(TRAINJOBS, indexes={BY_PHASE: phase_of})
+        self.trainjobs = informer(TRAINJOBS, indexes={BY_PHASE: partial(phase_of, options.settings)})
         self.jobs = informer(JOBS, labels=self.mine)
         self.pods = informer(PODS, labels=self.mine, indexes={BY_TRAINJOB: trainjob_uid, BY_UID: own_uid})
         self.registry, self.board = PortRegistry(options.settings.ports), ProgressBoard()
@@ -193,6 +197,8 @@ def controller(
     progress_url: str = option("", "PROGRESS_URL", "Where trainers post their progress; default: nowhere."),
     ports: str = option("20000-29399", "PORTS", "Ports that are leased."),
     namespaces: str = option("", "NAMESPACES", "Namespaces to take care of, separated by commas; default: all."),
+    controller_name: str = option(CONTROLLER, "CONTROLLER_NAME", "Whose jobs it takes care of, by their managedBy."),
+    defaults: str = option("", "DEFAULTS", "What jobs need not say, in JSON: of everywhere, and by namespaces."),
     lease: str = option("", "LEASE", "NAMESPACE/NAME of the Lease by which one of several replicas leads."),
     port: int = option(8080, "PORT", "Where HTTP is answered: probes, metrics, progress."),
     workers: int = option(4, "WORKERS", "Jobs that are reconciled at once."),
@@ -201,7 +207,12 @@ def controller(
     """Run the controller: TrainJobs of a cluster become pods, and what these say becomes status."""
     logs.begin(log_level)
     settings = Settings(
-        trainer_image=trainer_image, pull_policy=pull_policy, progress_url=progress_url, ports=PortRange.parse(ports)
+        trainer_image=trainer_image,
+        pull_policy=pull_policy,
+        progress_url=progress_url,
+        ports=PortRange.parse(ports),
+        name=controller_name,
+        defaults=parse_defaults(defaults, "MMACTION_DEFAULTS"),
     )
     options = Options(
         settings=settings,
@@ -222,7 +233,11 @@ def controller(
 
 def main() -> None:
     """The command."""
-    typer.run(controller)
+    try:
+        typer.run(controller)
+    except Failure as failure:
+        log.error("%s: %s", failure.name, failure)
+        sys.exit(failure.exit_code)
 
 
 if __name__ == "__main__":

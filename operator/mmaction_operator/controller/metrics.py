@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from mmaction_operator.kube import Controller, Exchange, Informer, Reconciled
-from mmaction_operator.plan import is_over
+from mmaction_operator.kube import Controller, Exchange, Informer, Object, Reconciled
+from mmaction_operator.plan import Settings, is_over
 from mmaction_operator.plan.conditions import RUNNING, holds
 from mmaction_operator.ports import PortRegistry
 
@@ -81,10 +81,11 @@ class State(Collector):
 BY_PHASE = "phase"
 
 
-def phase_of(item: dict[str, object]) -> list[str]:
-    """Index of TrainJobs."""
-    status = item.get("status")
-    return [str(status.get("phase", "Pending")) if isinstance(status, dict) else "Pending"]
+def phase_of(settings: Settings, item: Object) -> list[str]:
+    """Index of the TrainJobs that an installation takes care of."""
+    if not settings.is_for(item["spec"].get("managedBy")):
+        return []
+    return [str(item.get("status", {}).get("phase", "Pending"))]
 
 
 def gauge(name: str, help: str, value: float) -> Metric:  # noqa: A002

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mmaction_operator.api import TrainJob, parse
-from mmaction_operator.api.spec import CONTROLLER
 from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.api.trainjob import API_VERSION, KIND
 from mmaction_operator.kube import (
@@ -147,18 +146,23 @@ class Reconciler:
             self.forget(key)
             return None
         memory = self.remember(stored)
-        job = read(stored)
+        job = self.read(stored)
+        if not self.settings.is_for(job.spec.managed_by):
+            self.forget(key)
+            return None
         if is_finished(job):
             self.forget(key)
             return self.tidy(job)
-        if not is_ours(job):
-            self.forget(key)
-            return None
         try:
             return self.proceed(self.decide(stored, job, memory), memory)
         except PortFailure as failure:
             self.events.record(stored, reason="NoPortLeft", message=str(failure), warning=True)
             return SECONDS_REFUSED
+
+    def read(self, stored: Object) -> TrainJob:
+        """A TrainJob as the API server has it, with what the installation says where it says nothing."""
+        parts = ("apiVersion", "kind", "metadata", "spec", "status")
+        return self.settings.defaults.applied_to(parse({part: stored[part] for part in parts if part in stored}))
 
     def is_behind(self, key: Key, stored: Object | None) -> bool:
         """Whether what is seen of a job lacks what this process wrote of it, or what its predecessor left."""
@@ -314,9 +318,9 @@ class Reconciler:
         for item in jobs:
             made.setdefault(item["metadata"]["labels"][names.UID], []).append(item)
         for stored in trainjobs:
-            job, uid = read(stored), stored["metadata"]["uid"]
+            job, uid = self.read(stored), stored["metadata"]["uid"]
             self.remember(stored).expect(version_of(stored), self.clock())
-            if is_finished(job) or not is_ours(job):
+            if is_finished(job) or not self.settings.is_for(job.spec.managed_by):
                 continue
             leased = {job.status.attempt: job.status.port} if job.status else {}
             leased |= {seen.attempt: seen.port for seen in attempts_of(made.get(uid, ()), ())}
@@ -364,16 +368,6 @@ class Reconciler:
             self.registry.release(memory.uid)
             self.board.forget(memory.uid)
             self._rendered.forget(memory.uid)
-
-
-def read(stored: Object) -> TrainJob:
-    """A TrainJob as the API server has it."""
-    return parse({key: stored[key] for key in ("apiVersion", "kind", "metadata", "spec", "status") if key in stored})
-
-
-def is_ours(job: TrainJob) -> bool:
-    """Whether this product takes care of a job."""
-    return job.spec.managed_by in (None, CONTROLLER)
 
 
 def belongs_to(item: Object, uid: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mmaction_operator.api.defaults import TeamDefaults
+from mmaction_operator.api.spec import CONTROLLER
 from mmaction_operator.ports import PortRange
 
 
@@ -17,6 +19,8 @@ class Settings:
         progress_url: where the first node of a job tells how far it is; empty: nowhere.
         audience: whom the pods' tokens are for.
         ports: what leases are cut from.
+        name: what jobs call this installation in ``managedBy``.
+        defaults: what jobs need not say.
     """
 
     trainer_image: str
@@ -24,3 +28,9 @@ class Settings:
     progress_url: str = ""
     audience: str = "mmaction-operator"
     ports: PortRange = field(default_factory=PortRange)
+    name: str = CONTROLLER
+    defaults: TeamDefaults = field(default_factory=TeamDefaults)
+
+    def is_for(self, managed_by: str | None) -> bool:
+        """Whether this installation takes care of a job, by what its ``managedBy`` says."""
+        return (managed_by or CONTROLLER) == self.name

@@ -9,9 +9,9 @@ import pytest
 
 from mmaction_operator.api import parse
 from mmaction_operator.api.status import TrainJobStatus
-from mmaction_operator.controller.metrics import Metrics
+from mmaction_operator.controller.metrics import Metrics, phase_of
 from mmaction_operator.controller.reconciler import Decided
-from mmaction_operator.plan import Course
+from mmaction_operator.plan import Course, Settings
 from mmaction_operator.plan.failures import FailureSeen
 from mmaction_trainer.contract.errors import ConfigFailure
 from tests.trainjob_cases import changed
@@ -62,6 +62,13 @@ def test_the_start_is_measured_once_from_creation_to_the_first_attempts_pods() -
     value = metrics.registry.get_sample_value
     assert value("mmaction_operator_start_seconds_count") == 1
     assert value("mmaction_operator_start_seconds_sum") == 42
+
+
+def test_jobs_are_counted_by_phase_and_those_of_another_controller_are_not() -> None:
+    settings = Settings(trainer_image="trainer:v1")
+    assert phase_of(settings, {"spec": {}}) == ["Pending"]
+    assert phase_of(settings, {"spec": {"managedBy": settings.name}, "status": {"phase": "Running"}}) == ["Running"]
+    assert phase_of(settings, {"spec": {"managedBy": "mmaction.dev/second"}, "status": {"phase": "Running"}}) == []
 
 
 def samples(metrics: Metrics, name: str, label: str) -> dict[str, Any]:
