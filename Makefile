@@ -37,7 +37,7 @@ demo: setup ## train three models at once on real clips, on CPU
 	$(BIN)/python -m examples.demo
 
 .PHONY: test
-test: check tools ## all checks, and the tests that need no root
+test: check docs tools ## all checks, and the tests that need no root
 	$(BIN)/python -m pytest
 
 .PHONY: e2e
@@ -59,15 +59,23 @@ bench-control-plane: tools ## measure how fast 1,000 TrainJobs become running po
 
 .PHONY: images
 images: setup ## build the operator's and the trainer's image, with docker, podman or buildah
-	$(BIN)/python scripts/images.py
+	$(BIN)/python scripts/images.py $(OPTIONS)
+
+.PHONY: release
+release: tools ## chart, images, wheel, bills of materials and checksums, in dist/
+	$(BIN)/python -m scripts.release --helm "$$($(BIN)/python -m tests.cluster build)/helm" $(OPTIONS)
 
 .PHONY: check
 check: setup ## style, types, import rules, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy operator trainer bench tests/cluster scripts/images.py scripts/base_image.py
+	$(BIN)/mypy operator trainer bench tests/cluster scripts/images.py scripts/release.py scripts/base_image.py
 	$(BIN)/lint-imports
-	$(BIN)/python scripts/crd.py --check
+	$(BIN)/python scripts/generate.py --check
+
+.PHONY: docs
+docs: setup ## build the documentation as a site in build/site; every link has to lead somewhere
+	$(BIN)/sphinx-build --quiet --fresh-env --write-all --fail-on-warning --keep-going --conf-dir docs . build/site
 
 .PHONY: format
 format: setup ## rewrite the code in the house's format
@@ -75,8 +83,8 @@ format: setup ## rewrite the code in the house's format
 	$(BIN)/ruff format .
 
 .PHONY: generate
-generate: setup ## write the CRD and the field reference from the models
-	$(BIN)/python scripts/crd.py
+generate: setup ## write what is generated from the code: the CRD, docs/reference
+	$(BIN)/python scripts/generate.py
 
 .PHONY: chart
 chart: tools ## write the chart's README from its values

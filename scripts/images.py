@@ -40,6 +40,8 @@ class Engine:
     build: tuple[str, ...]
     identify: tuple[str, ...]
     """Prints the id of an image of this machine, whose name comes next."""
+    archive: tuple[str, ...]
+    """Writes the image {image} to the file {file}."""
     isolates: bool = True
     """Whether ``build`` takes ``--isolation``."""
 
@@ -50,6 +52,7 @@ ENGINES = (
         answers=("version", "--format", "{{.Server.Version}}"),
         build=("build",),
         identify=("image", "inspect", "--format", "{{.Id}}"),
+        archive=("save", "--output", "{file}", "{image}"),
         isolates=False,
     ),
     Engine(
@@ -57,12 +60,14 @@ ENGINES = (
         answers=("info",),
         build=("build", "--layers"),
         identify=("image", "inspect", "--format", "{{.Id}}"),
+        archive=("save", "--format", "oci-archive", "--output", "{file}", "{image}"),
     ),
     Engine(
         "buildah",
         answers=("info",),
         build=("build", "--layers"),
         identify=("inspect", "--type", "image", "--format", "{{.FromImageID}}"),
+        archive=("push", "--quiet", "{image}", "oci-archive:{file}:{image}"),
     ),
 )
 
@@ -108,6 +113,11 @@ class Builder:
         name = reference(image, tag)
         self._do(f"build docker/{image}.Dockerfile", build_command(self, image, tag))
         return name
+
+    def archive(self, name: str, file: Path) -> None:
+        """Write an image to a file from which every engine loads it."""
+        words = [word.format(image=name, file=file) for word in self.engine.archive]
+        self._do(f"write {name} to {file}", [self.engine.program, *words])
 
     def base_image_id(self, image: str) -> str:
         """The id of the base image, which is pulled if it is not on this machine."""
@@ -200,10 +210,17 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("images", nargs="*", metavar="operator|trainer", help="default: both")
+def known_image(name: str) -> str:
+    """The name of an image, for a command line."""
+    if name not in IMAGES:
+        raise argparse.ArgumentTypeError(f"no image {name}; there are: {', '.join(IMAGES)}")
+    return name
+
+
+def building() -> argparse.ArgumentParser:
+    """The part of a command line that is about building images."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("images", nargs="*", type=known_image, metavar="operator|trainer", help="default: both")
     parser.add_argument(
         "--engine", choices=[engine.program for engine in ENGINES], help="default: the first that works"
     )
@@ -216,18 +233,27 @@ def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
         default=default_certificates(os.environ),
         help="trust these authorities while building; default: this machine's (%(default)s)",
     )
+    return parser
+
+
+def builder_of(arguments: argparse.Namespace) -> Builder:
+    """What that part of a command line asks for."""
+    return Builder(engine_of(arguments.engine), arguments.base_image, arguments.isolation, arguments.certificates)
+
+
+def options(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, parents=[building()]
+    )
     parser.add_argument("--tag", default="dev", help="default: %(default)s")
-    arguments = parser.parse_args(argv)
-    if unknown := set(arguments.images) - set(IMAGES):
-        parser.error(f"no image {', '.join(sorted(unknown))}; there are: {', '.join(IMAGES)}")
-    return arguments
+    return parser.parse_args(argv)
 
 
 def main() -> int:
     arguments = options()
     try:
-        engine = engine_of(arguments.engine)
-        builder = Builder(engine, arguments.base_image, arguments.isolation, arguments.certificates)
+        builder = builder_of(arguments)
         for image in arguments.images or IMAGES:
             print(builder.build(image, arguments.tag))
     except Refused as refusal:

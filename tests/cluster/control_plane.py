@@ -22,6 +22,8 @@ POD_STAGES = ("pod/fast/pod-ready", "pod/fast/pod-delete")
 """What KWOK does to nodes and pods, from its own repository. Pods run until something ends them."""
 POD_COMPLETE = "pod/fast/pod-complete"
 """Ends the pods of Jobs, with success, as soon as they run; see ``pods_complete``."""
+EXIT = "exit"
+"""Label of pods that end by themselves: the exit code."""
 
 
 class ControlPlane:
@@ -78,9 +80,38 @@ def pods_complete(labels: dict[str, str]) -> Iterator[str]:
     selector["matchExpressions"] = [
         rule for rule in selector["matchExpressions"] if "ownerReferences" not in rule["key"]
     ]
+    with written(stage) as path:
+        yield path
+
+
+@contextmanager
+def pods_end_as_labelled() -> Iterator[str]:
+    """A stage that ends the pods that have the label ``EXIT``, with that exit code, as soon as they run."""
+    stage = yaml.safe_load((stages_of_kwok() / f"{POD_COMPLETE}.yaml").read_text())
+    owned = next(rule for rule in stage["spec"]["selector"]["matchExpressions"] if "ownerReferences" in rule["key"])
+    owned |= {"key": f".metadata.labels.{EXIT}", "operator": "Exists"}
+    del owned["values"]
+    template = stage["spec"]["next"]["statusTemplate"]
+    for text, other in (
+        ("exitCode: 0", f"exitCode: {{{{ $root.metadata.labels.{EXIT} }}}}"),
+        (
+            "phase: Succeeded",
+            f'phase: {{{{ if eq $root.metadata.labels.{EXIT} "0" }}}}Succeeded{{{{ else }}}}Failed{{{{ end }}}}',
+        ),
+    ):
+        assert text in template
+        template = template.replace(text, other)
+    stage["spec"]["next"]["statusTemplate"] = template
+    with written(stage) as path:
+        yield path
+
+
+@contextmanager
+def written(stage: dict[str, Any]) -> Iterator[str]:
+    """A stage as a file, which is named as KWOK's own are: without its ending."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "pods-complete.yaml").write_text(yaml.safe_dump(stage))
-        yield f"{folder}/pods-complete"
+        Path(folder, "stage.yaml").write_text(yaml.safe_dump(stage))
+        yield f"{folder}/stage"
 
 
 def stages_of_kwok() -> Path:

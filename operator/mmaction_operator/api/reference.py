@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterable, Iterator
-
-from mmaction_trainer.contract.errors import FAILURES
 
 from .schema import Schema, described
 from .trainjob import API_VERSION, KIND, TrainJob
@@ -25,17 +22,17 @@ description says what holds then. Null is the same as leaving a field out, where
 
 
 def reference() -> str:
-    """The page as Markdown: a table for each object of spec and status, the columns, and the exit codes."""
+    """The page as Markdown: a table for each object of spec and status, and the columns."""
     schema = described(TrainJob)
     objects = [section for name in ("spec", "status") for section in _sections(name, schema["properties"][name])]
-    return "\n".join([INTRODUCTION, *objects, _columns(), _exit_codes()])
+    return "\n".join([INTRODUCTION, *objects, _columns()])
 
 
 def _sections(path: str, node: Schema) -> Iterator[str]:
     """A section for the object at a path, then one for each object below it."""
     rows = [_row(path, name, field, name in node.get("required", [])) for name, field in node["properties"].items()]
-    section = f"## {path}\n\n{_escaped(node['description'])}\n\n"
-    section += _table(("Field", "Type", "Default", "Bounds", "Description"), rows)
+    section = f"## {path}\n\n{escaped(node['description'])}\n\n"
+    section += table(("Field", "Type", "Default", "Bounds", "Description"), rows)
     if rules := node.get("x-kubernetes-validations"):
         section += "\nAlso refused:\n\n" + "".join(map(_rule, rules))
     yield section
@@ -63,28 +60,21 @@ def _below(path: str, name: str, field: Schema) -> str:
 def _rule(rule: dict[str, str]) -> str:
     field = rule.get("fieldPath", "").removeprefix(".")
     subject = f"`{field}`: " if field else ""
-    return f"- {subject}{_escaped(rule['message'])} (`{rule['rule']}`)\n"
+    return f"- {subject}{escaped(rule['message'])} (`{rule['rule']}`)\n"
 
 
 def _columns() -> str:
     rows = [(name, f"`{path}`") for name, _, path in TrainJob.columns]
-    return "## kubectl get trainjobs\n\n" + _table(("Column", "Shows"), rows)
+    return "## kubectl get trainjobs\n\n" + table(("Column", "Shows"), rows)
 
 
-def _exit_codes() -> str:
-    introduction = (
-        "How a trainer's process tells why it ended. 0 is success, 1 anything not listed, 2 a wrong command line."
-    )
-    rows = [(str(kind.exit_code), kind.name, inspect.getdoc(kind) or "") for kind in FAILURES]
-    return f"## Exit codes\n\n{introduction}\n\n" + _table(("Code", "Name", "Meaning"), rows)
-
-
-def _table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [heading, ("---",) * len(heading), *(tuple(map(_escaped, row)) for row in rows)]
+def table(heading: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
+    lines = [heading, ("---",) * len(heading), *(tuple(map(escaped, row)) for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text as Markdown shows it: no < of an HTML tag outside code, and no | that would end a table's cell."""
     parts = text.replace("|", "\\|").split("`")
     return "`".join(part if number % 2 else part.replace("<", "\\<") for number, part in enumerate(parts))

@@ -41,6 +41,7 @@ class ClusterFailure(Failure):
     """The cluster cannot be reached, or says no."""
 
     name = "Cluster"
+    remedy = "The message says what is at fault, the cluster, the credentials or the role; `kubectl` meets the same."
 
 
 def connect(namespace: str | None, context: str | None, kubeconfig: Path | None) -> Cluster:

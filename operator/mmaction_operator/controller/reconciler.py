@@ -42,7 +42,7 @@ from mmaction_operator.plan import (
     shared_by_attempts,
     status_of,
 )
-from mmaction_operator.plan.conditions import COMPLETE, FAILED
+from mmaction_operator.plan.conditions import COMPLETE, FAILED, NO_PORT_LEFT
 from mmaction_operator.ports import ClusterLease, PortRegistry
 from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract.errors import ConfigFailure, PortFailure
@@ -156,7 +156,7 @@ class Reconciler:
         try:
             return self.proceed(self.decide(stored, job, memory), memory)
         except PortFailure as failure:
-            self.events.record(stored, reason="NoPortLeft", message=str(failure), warning=True)
+            self.events.record(stored, reason=NO_PORT_LEFT, message=str(failure), warning=True)
             return SECONDS_REFUSED
 
     def read(self, stored: Object) -> TrainJob:

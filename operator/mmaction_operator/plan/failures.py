@@ -24,6 +24,14 @@ RETRY: dict[str, Retry] = {
     "Deadline": "never",
 }
 """By class; what is not named here is ``charged``."""
+OF_A_CLUSTER: dict[str, tuple[str, str]] = {
+    "Preempted": ("Kubernetes took a pod away: a drained node, an eviction, a pod of more importance.", "Nothing."),
+    "Deadline": (
+        "It trained for as long as `spec.activeDeadlineSeconds` allows.",
+        "Submit it under another name with more time, or fewer epochs.",
+    ),
+}
+"""Classes that no trainer can tell of itself: what they mean, and what to do."""
 MOST_FREE = 10
 """How many attempts are made again without being counted: something that always takes the port is no accident."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmaction_operator.api.status import Condition, TrainJobStatus
 
-from .conditions import FAILED, telling
+from .conditions import ATTEMPT_FAILED, FAILED, JOB_FAILED, PORT_CONFLICT, telling
 from .course import Course
 
 
@@ -37,7 +37,7 @@ def is_news(condition: Condition, earlier: Condition | None) -> bool:
 def of_condition(condition: Condition) -> Happening:
     """The event of a condition: its reason, unless another word says more."""
     if condition.type == FAILED:
-        return Happening("JobFailed", condition.message, warning=True)
+        return Happening(JOB_FAILED, condition.message, warning=True)
     return Happening(condition.reason, condition.message, warning=telling(condition.reason) == "warning")
 
 
@@ -49,5 +49,5 @@ def of_retry(course: Course) -> Happening:
         message = (
             f"attempt {before}: {course.failure.message}. Another port is taken; this does not count as a failure."
         )
-        return Happening("PortConflict", message, warning=True)
-    return Happening("AttemptFailed", f"attempt {before} failed: {course.failure.message}", warning=True)
+        return Happening(PORT_CONFLICT, message, warning=True)
+    return Happening(ATTEMPT_FAILED, f"attempt {before} failed: {course.failure.message}", warning=True)

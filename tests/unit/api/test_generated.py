@@ -14,15 +14,19 @@ from mmaction_operator.api.crd import crd
 from mmaction_operator.api.reference import reference
 from mmaction_operator.api.schema import described
 from mmaction_operator.api.trainjob import TrainJob
+from mmaction_operator.cli.app import app
+from mmaction_operator.plan.conditions import CONDITIONS, EVENTS, REASONS
 from mmaction_trainer.contract.errors import FAILURES
 
 ROOT = Path(__file__).parents[3]
 CRD = "charts/mmaction-operator/files/trainjobs.mmaction.dev.yaml"
 REFERENCE = "docs/reference/trainjob.md"
+VALUES = "charts/mmaction-operator/values.schema.json"
+PAGES = ("docs/reference/commands.md", "docs/reference/failures.md", "docs/reference/signals.md")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts/crd.py"), *arguments]
+    command = [sys.executable, str(ROOT / "scripts/generate.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -48,7 +52,7 @@ def test_what_is_written_is_fresh(written: Path) -> None:
     assert run("--check", "--root", str(written)).returncode == 0
 
 
-@pytest.mark.parametrize("name", [CRD, REFERENCE])
+@pytest.mark.parametrize("name", [CRD, REFERENCE, VALUES, *PAGES])
 def test_a_file_that_was_edited_is_named_and_left_alone_by_the_check(written: Path, name: str) -> None:
     file = written / name
     file.write_text(file.read_text() + "\n")
@@ -65,7 +69,7 @@ def test_a_missing_file_is_stale(written: Path) -> None:
     assert (check.returncode, check.stderr) == (1, f"{CRD} is stale: run `make generate`\n")
 
 
-@pytest.mark.parametrize("name", [CRD, REFERENCE])
+@pytest.mark.parametrize("name", [CRD, REFERENCE, *PAGES])
 def test_a_generated_file_says_so_and_by_which_command(name: str) -> None:
     first = (ROOT / name).read_text().splitlines()[0]
     assert "Generated" in first
@@ -90,11 +94,29 @@ def test_the_reference_has_every_field_with_its_description_and_bounds() -> None
     assert "## status.conditions[]\n" in page
 
 
-def test_the_reference_has_every_rule_and_every_exit_code() -> None:
-    page = reference()
-    assert "- `lr`: must be above 0 (`!has(self.lr) || self.lr > 0.0`)\n" in page
+def test_the_reference_has_every_rule() -> None:
+    assert "- `lr`: must be above 0 (`!has(self.lr) || self.lr > 0.0`)\n" in reference()
+
+
+def test_the_page_of_failures_has_every_exit_code_with_what_to_do() -> None:
+    page = (ROOT / "docs/reference/failures.md").read_text()
     for failure in FAILURES:
-        assert f"| {failure.exit_code} | {failure.name} | {failure.__doc__} |" in page
+        assert f"| {failure.exit_code} | {failure.name} | {failure.__doc__} | {failure.remedy} |" in page
+
+
+def test_the_page_of_commands_has_every_command() -> None:
+    page = (ROOT / "docs/reference/commands.md").read_text()
+    named = [command.name for command in app.registered_commands]
+    assert len(named) == 7
+    for name in (*named, "results list", "results get", "results verify"):
+        assert f"# `trainjob {name}`\n" in page
+    assert "env var: MMACTION_TRAINER_IMAGE" in page
+
+
+def test_the_page_of_signals_has_every_reason_metric_and_alert() -> None:
+    page = (ROOT / "docs/reference/signals.md").read_text()
+    for word in (*CONDITIONS, *REASONS, *EVENTS, "`mmaction_operator_failures_total`", "TrainJobControllerAbsent"):
+        assert f"| {word} | " in page
 
 
 def test_no_text_of_the_reference_is_taken_for_html() -> None:

@@ -29,10 +29,16 @@ class Failure(Exception):
         found: what was found there.
         accepted: what would have been accepted, if that can be said.
         do: what to do about it, if that is not plain from the rest.
+
+    Attributes:
+        name: what users call the class.
+        exit_code: how a process tells it.
+        remedy: what helps, whatever the message says.
     """
 
     name: ClassVar[str] = "Unknown"
     exit_code: ClassVar[int] = 1
+    remedy: ClassVar[str] = "See the traceback in the log."
 
     def __init__(self, where: str, found: str, *, accepted: str = "", do: str = "") -> None:
         self.where, self.found, self.accepted, self.do = where, found, accepted, do
@@ -51,60 +57,79 @@ class ConfigFailure(Failure):
     """The TrainJob, or the config it renders to, is wrong."""
 
     name, exit_code = "Config", 10
+    remedy = "Mend the field that the message names; `trainjob validate` says the same before anything runs."
 
 
 class DataFailure(Failure):
     """Lists, labels or videos are missing, wrong or broken."""
 
     name, exit_code = "Data", 11
+    remedy = "Mend the file and line that the message names."
 
 
 class StorageFailure(Failure):
     """Storage refuses, cannot be reached, or does not hold what it should."""
 
     name, exit_code = "Storage", 12
+    remedy = "Check credentials, endpoint and bucket: the message has the server's own words."
 
 
 class PortFailure(Failure):
     """The leased port is held by a process that knows nothing of leases."""
 
     name, exit_code = "Port", 13
+    remedy = (
+        "Nothing: another port is taken. Where that goes on, choose another range, with `--ports` "
+        "or the chart's `ports`."
+    )
 
 
 class IdentityFailure(Failure):
     """A process of another job came to this job's rendezvous, or this one went to another's."""
 
     name, exit_code = "Identity", 14
+    remedy = "Nothing was trained. Give what shares ports, such as a second installation, a range of its own."
 
 
 class MemoryFailure(Failure):
     """Host or device memory ran out."""
 
     name, exit_code = "OutOfMemory", 15
+    remedy = (
+        "Lower `training.batchSizePerGPU`, `training.workers` or `input`, or raise "
+        "`resources.memoryPerNode`."
+    )
 
 
 class CollectiveFailure(Failure):
     """Ranks lost each other."""
 
     name, exit_code = "Collective", 16
+    remedy = "See the rank that failed first, in the log: the others only lost it."
 
 
 class Interrupted(Failure):
     """The run was told to stop, and left a checkpoint if it had begun to train."""
 
     name, exit_code = "Interrupted", 17
+    remedy = "Nothing: it was asked for. The message names the checkpoint that was left."
 
 
 class DiskFailure(Failure):
     """No space is left for data or checkpoints."""
 
     name, exit_code = "Disk", 18
+    remedy = (
+        "Free some space, or give videos and checkpoints a larger place: `pods.cache`, "
+        "`$TRAINJOB_CACHE`. What was written is whole."
+    )
 
 
 class DeviceFailure(Failure):
     """The GPUs asked for are not there, or another run holds them."""
 
     name, exit_code = "Device", 19
+    remedy = "Wait for whom the message names (`--wait`), or ask for fewer: `resources.gpusPerNode`."
 
 
 FAILURES: tuple[type[Failure], ...] = (

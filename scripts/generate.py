@@ -1,7 +1,7 @@
-"""Writes what is generated from the TrainJob models: the CRD, what the chart accepts as their defaults, the reference.
+"""Writes what is generated from the code: the CRD, what the chart accepts as defaults of TrainJobs, docs/reference.
 
-python scripts/crd.py            write all
-python scripts/crd.py --check    write nothing; exit 1 and name what is stale
+python scripts/generate.py            write all
+python scripts/generate.py --check    write nothing; exit 1 and name what is stale
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+import pages
 import yaml
 
 from mmaction_operator.api.crd import crd
@@ -21,6 +22,7 @@ from mmaction_operator.api.schema import described
 ROOT = Path(__file__).parents[1]
 VALUES = "charts/mmaction-operator/values.schema.json"
 GENERATED = "Generated from operator/mmaction_operator/api by `make generate`; edit the models there."
+FROM_CODE = "Generated from the code by `make generate`; scripts/pages.py says from where."
 
 
 def generated() -> dict[str, str]:
@@ -30,6 +32,9 @@ def generated() -> dict[str, str]:
         "charts/mmaction-operator/files/trainjobs.mmaction.dev.yaml": f"# {GENERATED}\n{manifest}",
         VALUES: values_schema((ROOT / VALUES).read_text(encoding="utf-8")),
         "docs/reference/trainjob.md": f"<!-- {GENERATED} -->\n\n{reference()}",
+        "docs/reference/commands.md": f"<!-- {FROM_CODE} -->\n\n{pages.commands()}",
+        "docs/reference/failures.md": f"<!-- {FROM_CODE} -->\n\n{pages.failures()}",
+        "docs/reference/signals.md": f"<!-- {FROM_CODE} -->\n\n{pages.signals((ROOT / VALUES).parent)}",
     }
 
 
