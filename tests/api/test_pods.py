@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.api_server import ApiServer
-from tests.cluster.control_plane import EXIT, ControlPlane, fake_node, pods_end_as_labelled, start_control_plane
+from tests.cluster.control_plane import EXIT, ControlPlane, fake_node, pods_end_when_told, start_control_plane
 from tests.trainjob_cases import changed
 
 from .conftest import CRD, jobs
@@ -33,7 +33,7 @@ _numbers = itertools.count()
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """The API server of a control plane with a controller."""
     log = tmp_path_factory.mktemp("controller") / "log"
-    with pods_end_as_labelled() as ending, start_control_plane(ending) as plane:
+    with pods_end_when_told() as ending, start_control_plane(ending) as plane:
         plane.server.define(CRD)
         add_nodes(plane)
         with a_controller(plane.server.kubeconfig, log):
@@ -55,8 +55,8 @@ def namespace(server: ApiServer) -> Iterator[str]:
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
     wait_until(lambda: server.request("GET", account).status == 200)
     yield name
-    server.request("DELETE", f"/api/v1/namespaces/{name}")
-    wait_until(lambda: server.request("GET", f"/api/v1/namespaces/{name}").status == 404)
+    server.kubectl("delete", "trainjobs", "--all", f"--namespace={name}")
+    wait_until(lambda: not pods(server, name))
 
 
 def apply(server: ApiServer, namespace: str, name: str = "job", **spec: Any) -> None:
@@ -179,24 +179,22 @@ def test_a_service_account_is_the_pods_and_its_token_is_not_mounted(server: ApiS
 
 
 def test_an_image_its_secrets_variables_labels_and_annotations_are_the_pods(server: ApiServer, namespace: str) -> None:
-    node = {"name": "NODE", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}}
+    level = {"name": "NCCL_DEBUG", "value": "INFO"}
+    node = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
     pod = pod_of(
         server,
         namespace,
         image="registry.example/trainer:1.4",
         imagePullSecrets=[{"name": "registry"}],
-        env=[
-            {"name": "NCCL_DEBUG", "value": "INFO"},
-            {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
-        ],
+        env=[level, node],
         labels={"team": "vision"},
         annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
     )
     (container,) = pod["spec"]["containers"]
     assert container["image"] == "registry.example/trainer:1.4"
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
-    assert {"name": "NCCL_DEBUG", "value": "INFO"} in container["env"]
-    assert node in container["env"]
+    assert container["env"][0] == level
+    assert container["env"][1]["valueFrom"]["fieldRef"]["fieldPath"] == "spec.nodeName"
     assert pod["metadata"]["labels"]["team"] == "vision"
     assert pod["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
 
@@ -236,6 +234,7 @@ def test_the_nodes_network_comes_with_the_clusters_names_and_a_port_that_the_sch
     server: ApiServer, namespace: str
 ) -> None:
     spec = pod_of(server, namespace, hostNetwork=True)["spec"]
+    wait_until(lambda: reason(server, namespace) == "Training")
     (declared,) = spec["containers"][0]["ports"]
     assert (spec["hostNetwork"], spec["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
     assert declared["hostPort"] == declared["containerPort"] == status(server, namespace)["port"]

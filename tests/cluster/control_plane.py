@@ -23,7 +23,7 @@ POD_STAGES = ("pod/fast/pod-ready", "pod/fast/pod-delete")
 POD_COMPLETE = "pod/fast/pod-complete"
 """Ends the pods of Jobs, with success, as soon as they run; see ``pods_complete``."""
 EXIT = "exit"
-"""Label of pods that end by themselves: the exit code."""
+"""Label of pods that fail as soon as they run: their exit code."""
 
 
 class ControlPlane:
@@ -74,44 +74,49 @@ def start_control_plane(*stages: str, api_server: Sequence[str | Path] = ()) -> 
 @contextmanager
 def pods_complete(labels: dict[str, str]) -> Iterator[str]:
     """A stage that ends the pods with these labels, with success, as soon as they run: KWOK's own for pods of Jobs."""
-    stage = yaml.safe_load((stages_of_kwok() / f"{POD_COMPLETE}.yaml").read_text())
+    with written(ending({"matchLabels": labels}, code="0")) as path:
+        yield path
+
+
+@contextmanager
+def pods_end_when_told() -> Iterator[str]:
+    """Stages that end the pods that have the label ``EXIT``, with that code, as soon as they run; and those that are
+    being deleted, as a kubelet does that tells them to stop: KWOK alone waits for the end of their grace period.
+    """
+    labelled = ending(having(f".metadata.labels.{EXIT}"), code=f"{{{{ $root.metadata.labels.{EXIT} }}}}")
+    stopped = ending(having(".metadata.deletionTimestamp"), code="143")
+    stopped["metadata"]["name"] = "pod-stopped"
+    rules = stopped["spec"]["selector"]["matchExpressions"]
+    rules.remove({"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"})
+    with written(labelled, stopped) as path:
+        yield path
+
+
+def having(key: str) -> dict[str, Any]:
+    """A stage's selector of what has something."""
+    return {"matchExpressions": [{"key": key, "operator": "Exists"}]}
+
+
+def ending(which: dict[str, Any], code: str) -> dict[str, Any]:
+    """KWOK's own stage that completes pods of Jobs, for other pods, and with another exit code."""
+    stage: dict[str, Any] = yaml.safe_load((stages_of_kwok() / f"{POD_COMPLETE}.yaml").read_text())
     selector = stage["spec"]["selector"]
-    selector["matchLabels"] = labels
-    selector["matchExpressions"] = [
-        rule for rule in selector["matchExpressions"] if "ownerReferences" not in rule["key"]
-    ]
-    with written(stage) as path:
-        yield path
-
-
-@contextmanager
-def pods_end_as_labelled() -> Iterator[str]:
-    """A stage that ends the pods that have the label ``EXIT``, with that exit code, as soon as they run."""
-    stage = yaml.safe_load((stages_of_kwok() / f"{POD_COMPLETE}.yaml").read_text())
-    owned = next(rule for rule in stage["spec"]["selector"]["matchExpressions"] if "ownerReferences" in rule["key"])
-    owned |= {"key": f".metadata.labels.{EXIT}", "operator": "Exists"}
-    del owned["values"]
-    template = stage["spec"]["next"]["statusTemplate"]
-    for text, other in (
-        ("exitCode: 0", f"exitCode: {{{{ $root.metadata.labels.{EXIT} }}}}"),
-        (
-            "phase: Succeeded",
-            f'phase: {{{{ if eq $root.metadata.labels.{EXIT} "0" }}}}Succeeded{{{{ else }}}}Failed{{{{ end }}}}',
-        ),
-    ):
+    kept = [rule for rule in selector["matchExpressions"] if "ownerReferences" not in rule["key"]]
+    stage["spec"]["selector"] = {**which, "matchExpressions": [*which.get("matchExpressions", ()), *kept]}
+    phase = "Succeeded" if code == "0" else "Failed"
+    for text, other in {"exitCode: 0": f"exitCode: {code}", "phase: Succeeded": f"phase: {phase}"}.items():
+        template = stage["spec"]["next"]["statusTemplate"]
         assert text in template
-        template = template.replace(text, other)
-    stage["spec"]["next"]["statusTemplate"] = template
-    with written(stage) as path:
-        yield path
+        stage["spec"]["next"]["statusTemplate"] = template.replace(text, other)
+    return stage
 
 
 @contextmanager
-def written(stage: dict[str, Any]) -> Iterator[str]:
-    """A stage as a file, which is named as KWOK's own are: without its ending."""
+def written(*stages: dict[str, Any]) -> Iterator[str]:
+    """Stages as a file, which is named as KWOK's own are: without its ending."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "stage.yaml").write_text(yaml.safe_dump(stage))
-        yield f"{folder}/stage"
+        Path(folder, "stages.yaml").write_text(yaml.safe_dump_all(stages))
+        yield f"{folder}/stages"
 
 
 def stages_of_kwok() -> Path:

@@ -68,11 +68,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(cluster: Cluster, images: dict[str, str], tmp_path: Path) -> Iterator[Reader]:
-    reader = Reader(cluster, images, tmp_path)
-    for bucket in ("datasets", "results"):
-        cluster.s3.bucket(bucket)
-    yield reader
+def reader(cluster: Cluster, images: dict[str, str], data: str, tmp_path: Path) -> Iterator[Reader]:
+    """A reader; ``data`` has made the buckets."""
+    yield Reader(cluster, images, tmp_path)
     for name in cluster.server.kubectl("get", "namespaces", "--output=name").split():
         if name.startswith("namespace/reader-"):
             cluster.server.kubectl("delete", name, "--wait=false")

@@ -76,7 +76,9 @@ def test_the_bill_of_materials_has_every_package_of_the_image_with_its_hash(rele
         listed = output("buildah", "run", "--isolation=chroot", container, "--", "python", "-c", LIST)
     finally:
         output("buildah", "rm", container)
-    assert set(listed.split()) - {"mmaction-operator"} == {f"{e['name']}=={e['version']}" for e in packages.values()}
+    assert set(listed.split()) - {f"mmaction-operator=={VERSION}"} == {
+        f"{e['name']}=={e['version']}" for e in packages.values()
+    }
 
 
 LIST = """

@@ -37,6 +37,7 @@ from .jobs import (
     with_credentials,
 )
 
+VIDEOS = "/var/lib/videos"
 CONFIG = "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb"
 
 
@@ -69,7 +70,9 @@ def open_team(cluster: Cluster, operator: str, namespace: str) -> str:
 def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
     cluster: Cluster, open_team: str, data: str, results: Callable[[str], Storage], shell: Shell
 ) -> None:
-    pods = {"hostNetwork": True, "nodeSelector": {"kubernetes.io/hostname": "node-1"}}
+    where = {"hostNetwork": True, "nodeSelector": {"kubernetes.io/hostname": "node-1"}}
+    cluster.nodes[0].run("mkdir", "--mode=777", VIDEOS)
+    pods = {**where, "cache": {"hostPath": VIDEOS}}
     three = [a_job(f"job-{number}", open_team, data, pods=pods) for number in range(3)]
     (shell.folder / "job-0.yaml").write_text(yaml.safe_dump(three[0]))
     watch = shell.start("submit", "job-0.yaml", "--watch")
@@ -85,6 +88,8 @@ def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
         check_success(status, results(status["results"]["uri"]), world_size=2)
         assert (status["attempt"], status["nodes"]) == (1, ["node-1"])
         assert "Succeeded" in events(cluster, job)
+    kept = cluster.nodes[0].run("find", f"{VIDEOS}/data", "-name", "*.mp4").split()
+    assert len(kept) == 18  # two for training and one for the test, of six classes, once for all three jobs
     assert len({status["port"] for status in statuses}) == 3
     assert all(20000 <= status["port"] <= 29399 for status in statuses)
     assert "didn't have free ports" not in cluster.server.kubectl("get", "events", f"--namespace={open_team}")
@@ -152,6 +157,23 @@ def suspend(cluster: Cluster, job: Manifest, value: str) -> None:
     change = f'{{"spec": {{"suspend": {value}}}}}'
     where = (job["metadata"]["name"], f"--namespace={job['metadata']['namespace']}")
     cluster.server.kubectl("patch", "trainjob", *where, "--type=merge", f"--patch={change}")
+
+
+def test_a_training_whose_pod_is_evicted_begins_again_and_loses_no_try(
+    cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
+) -> None:
+    job = a_job("evicted", team, data, preflight=False, backoffLimit=0)
+    cluster.server.apply(job)
+    until(lambda: "epoch" in status_of(cluster, job).get("progress", {}), told=lambda: told(cluster, job))
+    (name,) = objects(cluster, team, "pods")
+    pod = name.removeprefix("pod/")
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": team}}
+    answer = cluster.server.request("POST", f"/api/v1/namespaces/{team}/pods/{pod}/eviction", eviction)
+    assert answer.status == 201
+    status = ended(cluster, job)["status"]
+    assert (status["phase"], status["attempt"]) == ("Succeeded", 2), told(cluster, job)
+    assert [failure["reason"] for failure in status["failures"]] == ["Preempted"]
+    check_success(status, results(status["results"]["uri"]), world_size=2)
 
 
 def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(

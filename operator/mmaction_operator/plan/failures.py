@@ -20,12 +20,16 @@ RETRY: dict[str, Retry] = {
     errors.MemoryFailure.name: "never",
     errors.DiskFailure.name: "never",
     errors.PortFailure.name: "free",
+    errors.Interrupted.name: "free",
     "Preempted": "free",
     "Deadline": "never",
 }
 """By class; what is not named here is ``charged``."""
 OF_A_CLUSTER: dict[str, tuple[str, str]] = {
-    "Preempted": ("Kubernetes took a pod away: a drained node, an eviction, a pod of more importance.", "Nothing."),
+    "Preempted": (
+        "A pod was taken away: a drained or lost node, an eviction, a pod of more importance, or somebody deleted it.",
+        "Nothing.",
+    ),
     "Deadline": (
         "It trained for as long as `spec.activeDeadlineSeconds` allows.",
         "Submit it under another name with more time, or fewer epochs.",
@@ -71,6 +75,9 @@ class FailureSeen:
         return RETRY.get(self.name, "charged")
 
 
+BY_POLICY = "PodFailurePolicy"
+"""Why a Job has failed of which a pod was taken away; see ``objects.TAKEN_AWAY``."""
+TAKEN = FailureSeen("Preempted", "a pod was told to stop, by Kubernetes or by somebody who deleted it")
 DEADLINE = FailureSeen("Deadline", "trained for as long as spec.activeDeadlineSeconds allows")
 
 
@@ -82,6 +89,8 @@ def failure_of(attempt: AttemptSeen) -> FailureSeen:
     if attempt.reason == "DeadlineExceeded":
         return DEADLINE
     failures = [failure_of_pod(pod) for pod in attempt.pods if has_failed(pod)]
+    if attempt.reason == BY_POLICY:
+        return next((failure for failure in failures if failure.name == TAKEN.name), TAKEN)
     if not failures:
         return FailureSeen("Unknown", "its pods are gone, and with them what they had to say")
     return min(failures, key=weight)

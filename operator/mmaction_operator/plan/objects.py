@@ -15,6 +15,7 @@ from mmaction_operator.api.trainjob import API_VERSION, KIND
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract import pod as environment
 from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.errors import Interrupted
 from mmaction_trainer.contract.run import Rendezvous
 
 from . import names
@@ -32,6 +33,12 @@ TOKEN_SECONDS = 3600
 PREFLIGHT_SECONDS = 3600
 """How long a preflight may run: one that hangs must not look like one that is slow for ever."""
 USER = 65532
+TAKEN_AWAY = [
+    {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [Interrupted.exit_code]}},
+]
+"""Pods that something other than their work ended. Such a pod is soon gone, and with it what it said: so its Job says
+it, by a reason of its own (``failures.BY_POLICY``)."""
 AS_IN_A_POD = {
     *("image_pull_secrets", "node_selector", "tolerations", "affinity"),
     *("priority_class_name", "scheduler_name", "runtime_class_name", "service_account_name"),
@@ -141,6 +148,7 @@ def job_of(job: TrainJob, attempt: int, port: int, settings: Settings, seconds: 
             "completions": pods,
             "parallelism": pods,
             "backoffLimit": 0,
+            "podFailurePolicy": {"rules": TAKEN_AWAY},
             # A pod that is suspended and admitted again must not meet the world that it left.
             "podReplacementPolicy": "Failed",
             "template": {

@@ -35,6 +35,7 @@ class End:
         why: in Kubernetes' words, where Kubernetes ended it.
         says: whether it leaves a result.
         stays: whether it is still there once it has ended.
+        policy: whether its Job says that it was taken away.
     """
 
     counts: Literal["success", "charged", "free", "never"]
@@ -42,6 +43,7 @@ class End:
     why: str = ""
     says: bool = False
     stays: bool = True
+    policy: bool = False
 
 
 DONE = End("success", 0, says=True)
@@ -49,7 +51,9 @@ LOST_PEER = End("charged", 16, says=True)
 SPOILED = End("never", 18)
 """Of the pods of a Job that is removed: whoever takes them for its successor's gives the job up."""
 GONE = End("charged", stays=False)
-"""Taken away with all that it had to say: with its node, or by the Job controller as another pod has failed."""
+"""Taken away with all that it had to say, by the Job controller as another pod has failed."""
+TAKEN = End("free", stays=False, policy=True)
+"""The same by Kubernetes: with its node, or for a pod of more importance."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,13 @@ class Life:
     def _over(self, number: int, job: Key) -> None:
         kind = "Complete" if self.story.attempt(number).end == DONE else "Failed"
         self.ended[number] = self.cluster.now
-        condition = {"type": kind, "status": "True", "lastTransitionTime": self.cluster.now.isoformat()}
+        reason = "PodFailurePolicy" if self.story.attempt(number).end.policy else "BackoffLimitExceeded"
+        condition = {
+            "type": kind,
+            "status": "True",
+            "reason": reason,
+            "lastTransitionTime": self.cluster.now.isoformat(),
+        }
         self.cluster.change("jobs", job, status={"conditions": [condition]})
 
     def _clearing(self, number: int, job: Key) -> list[Callable[[], None]]:

@@ -22,7 +22,7 @@ from mmaction_operator.plan import names
 from tests.trainjob_cases import changed
 
 from .cluster import WATCHED, Cluster, Killed, Object, Process
-from .life import DONE, GONE, LOST_PEER, NAMESPACE, Attempt, End, Life, Story, has_ended
+from .life import DONE, GONE, LOST_PEER, NAMESPACE, TAKEN, Attempt, End, Life, Story, has_ended
 
 PORT, EVICTED, NODE_LOST = End("free", 13, says=True), End("free", 137, "Evicted"), End("free", why="NodeLost")
 STORAGE, SILENT = End("charged", 12, says=True), End("charged", 139)
@@ -169,7 +169,7 @@ def outcome(story: Story) -> tuple[str, int | None]:
 
 ATTEMPTS = st.builds(
     Attempt,
-    end=st.sampled_from([DONE, PORT, EVICTED, NODE_LOST, STORAGE, SILENT, LOST_PEER, GONE, DATA, MEMORY, DISK]),
+    end=st.sampled_from([DONE, PORT, EVICTED, NODE_LOST, STORAGE, SILENT, LOST_PEER, GONE, TAKEN, DATA, MEMORY, DISK]),
     peer=st.sampled_from([LOST_PEER, GONE]),
     first=st.integers(0, 1),
     removed=st.sampled_from([None, None, None, 0, 1, 2, 3]),

@@ -139,6 +139,24 @@ def test_why_an_attempt_failed(what: str, pods: list[Any], name: str, rendered: 
     assert (course.failure.name, bool(course.failure.message)) == (name, True)
 
 
+@pytest.mark.parametrize(
+    ("pods", "message"),
+    [
+        ([], "told to stop"),
+        ([failed_as(errors.Interrupted)], "told to stop"),
+        ([ended(137, reason="PreemptionByScheduler"), failed_as(errors.CollectiveFailure, 1)], "PreemptionByScheduler"),
+    ],
+)
+def test_a_pod_that_was_taken_away_is_not_counted_though_it_is_gone(
+    pods: list[Any], message: str, rendered: Rendered
+) -> None:
+    gone = replace(an_attempt(1, *pods, state="Failed"), reason="PodFailurePolicy")
+    course = course_of(a_job(backoffLimit=0, preflight=False), rendered, [gone])
+    assert course.failure
+    assert (course.stage, course.attempt, course.failure.name, course.begin) == ("Attempt", 2, "Preempted", None)
+    assert message in course.failure.message
+
+
 @pytest.mark.parametrize(("kind", "over"), [("Complete", True), ("Failed", True), ("Running", False)])
 def test_a_job_is_over_once_its_status_says_so(kind: str, over: bool) -> None:
     said = {"type": kind, "status": "True", "reason": "r", "message": "m", "lastTransitionTime": NOW}

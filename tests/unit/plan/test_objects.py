@@ -239,3 +239,10 @@ def test_a_job_in_a_queue_is_made_suspended_for_kueue_to_admit(rendered: Rendere
     assert "suspend" not in plain["spec"]
     assert job["spec"]["template"]["metadata"] == plain["spec"]["template"]["metadata"]
     assert {item["spec"]["podReplacementPolicy"] for item in (job, plain)} == {"Failed"}
+
+
+def test_a_job_tells_of_pods_that_were_taken_away_before_they_are_gone(rendered: Rendered, settings: Settings) -> None:
+    disrupted, stopped = made(rendered, settings)["Job"]["spec"]["podFailurePolicy"]["rules"]
+    assert disrupted["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert stopped["onExitCodes"] == {"operator": "In", "values": [17]}
+    assert {disrupted["action"], stopped["action"]} == {"FailJob"}

@@ -95,10 +95,7 @@ class MemoryFailure(Failure):
     """Host or device memory ran out."""
 
     name, exit_code = "OutOfMemory", 15
-    remedy = (
-        "Lower `training.batchSizePerGPU`, `training.workers` or `input`, or raise "
-        "`resources.memoryPerNode`."
-    )
+    remedy = "Lower `training.batchSizePerGPU`, `training.workers` or `input`, or raise `resources.memoryPerNode`."
 
 
 class CollectiveFailure(Failure):
