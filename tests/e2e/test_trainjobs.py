@@ -88,7 +88,7 @@ def test_three_jobs_on_one_nodes_network_train_at_once_on_three_ports(
         check_success(status, results(status["results"]["uri"]), world_size=2)
         assert (status["attempt"], status["nodes"]) == (1, ["node-1"])
         assert "Succeeded" in events(cluster, job)
-    kept = cluster.nodes[0].run("find", f"{VIDEOS}/data", "-name", "*.mp4").split()
+    kept = cluster.nodes[0].run("find", f"{VIDEOS}/data", "-name", "*.avi").split()
     assert len(kept) == 18  # two for training and one for the test, of six classes, once for all three jobs
     assert len({status["port"] for status in statuses}) == 3
     assert all(20000 <= status["port"] <= 29399 for status in statuses)
@@ -162,7 +162,8 @@ def suspend(cluster: Cluster, job: Manifest, value: str) -> None:
 def test_a_training_whose_pod_is_evicted_begins_again_and_loses_no_try(
     cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
 ) -> None:
-    job = a_job("evicted", team, data, preflight=False, backoffLimit=0)
+    training = {"epochs": 10, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
+    job = a_job("evicted", team, data, preflight=False, backoffLimit=0, training=training)
     cluster.server.apply(job)
     until(lambda: "epoch" in status_of(cluster, job).get("progress", {}), told=lambda: told(cluster, job))
     (name,) = objects(cluster, team, "pods")
@@ -173,7 +174,7 @@ def test_a_training_whose_pod_is_evicted_begins_again_and_loses_no_try(
     status = ended(cluster, job)["status"]
     assert (status["phase"], status["attempt"]) == ("Succeeded", 2), told(cluster, job)
     assert [failure["reason"] for failure in status["failures"]] == ["Preempted"]
-    check_success(status, results(status["results"]["uri"]), world_size=2)
+    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=10)
 
 
 def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(
