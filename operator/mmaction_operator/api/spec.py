@@ -294,7 +294,7 @@ class TrainJobSpec(APIModel):
         ge=0,
         le=100,
         description="On a cluster, how many failed attempts are tried again. Not counted: a port that something else "
-        "took. Never tried again: what a user has to mend (Config, Data, OutOfMemory ...).",
+        "took, a pod that was taken away. Never tried again: what a user has to mend (Config, Data, OutOfMemory ...).",
     )
     suspend: bool = Field(
         default=False,

@@ -15,7 +15,7 @@ from mmaction_operator.plan import Settings, is_over
 from mmaction_operator.plan.conditions import RUNNING, holds
 from mmaction_operator.ports import PortRegistry
 
-from .reconciler import Decided
+from .decided import Decided
 
 PREFIX = "mmaction_operator"
 START_SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from mmaction_operator.api import TrainJob, parse
-from mmaction_operator.api.status import TrainJobStatus
-from mmaction_operator.api.trainjob import API_VERSION, KIND
 from mmaction_operator.kube import (
     AlreadyExists,
     Client,
@@ -28,7 +24,6 @@ from mmaction_operator.kube import (
 )
 from mmaction_operator.plan import (
     AttemptSeen,
-    Course,
     Settings,
     attempts_of,
     course_of,
@@ -43,11 +38,13 @@ from mmaction_operator.plan import (
     status_of,
 )
 from mmaction_operator.plan.conditions import COMPLETE, FAILED, NO_PORT_LEFT
-from mmaction_operator.ports import ClusterLease, PortRegistry
+from mmaction_operator.ports import PortRegistry
 from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract.errors import ConfigFailure, PortFailure
 
 from .board import ProgressBoard
+from .decided import Decided
+from .leasing import Leasing
 from .memory import SECONDS_UNSEEN, Memory, Remembered
 from .resources import BY_KIND, BY_TRAINJOB, CONFIG_MAPS, JOBS, PODS, TRAINJOBS
 
@@ -58,47 +55,6 @@ SECONDS_BETWEEN_STATUSES = 1.0
 flocks, and the last of them is what a user wants to know."""
 SECONDS_REFUSED = 30.0
 """Until a job for which no port is left, or whose objects the API server does not take, is looked at again."""
-
-
-@dataclass(frozen=True)
-class Decided:
-    """What is to be done and said about a job.
-
-    Attributes:
-        stored: the job as the API server has it.
-        job: the same, read.
-        port: leased for the attempt that it is at.
-        status: what is to be said.
-        at: when it was decided.
-    """
-
-    stored: Object
-    job: TrainJob
-    rendered: Rendered | ConfigFailure
-    course: Course
-    port: int | None
-    status: TrainJobStatus
-    at: datetime
-
-    @property
-    def uid(self) -> str:
-        """The job's."""
-        return str(self.stored["metadata"]["uid"])
-
-    @property
-    def before(self) -> TrainJobStatus:
-        """What was said last; empty where nothing was."""
-        return self.job.status or TrainJobStatus()
-
-    @property
-    def created(self) -> datetime:
-        """When the job was."""
-        return datetime.fromisoformat(self.stored["metadata"]["creationTimestamp"])
-
-    @property
-    def is_record(self) -> bool:
-        """Whether the status holds what nothing else in the cluster may hold later: it comes before any act."""
-        return is_over(self.status) or self.status.failures != self.before.failures
 
 
 class Reconciler:
@@ -132,7 +88,7 @@ class Reconciler:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.client, self.trainjobs, self.jobs, self.pods = client, trainjobs, jobs, pods
-        self.registry, self.board, self.events, self.settings = registry, board, events, settings
+        self.leasing, self.board, self.events, self.settings = Leasing(registry), board, events, settings
         self.observe, self.now, self.clock = observe, now, clock
         self._rendered = Remembered()
         self._memory: dict[Key, Memory] = {}
@@ -185,7 +141,7 @@ class Reconciler:
         uid, now = stored["metadata"]["uid"], self.now()
         rendered = self.render(job)
         course = course_of(job, rendered, self.attempts(job, uid))
-        port = self.port_of(job, course)
+        port = self.leasing.port_of(job, course)
         progress = self.board.get(uid, course.attempt)
         status = status_of(job, rendered, course, port=port, progress=progress, now=now, refused=memory.refused)
         return Decided(stored, job, rendered, course, port, status, now)
@@ -269,21 +225,6 @@ class Reconciler:
 
         return self._rendered.get(job.metadata.uid or "", rendered)
 
-    def port_of(self, job: TrainJob, course: Course) -> int | None:
-        """The port of the attempt that a job is at, leased if it has none yet.
-
-        Raises:
-            PortFailure: none is left.
-        """
-        if course.stage != "Attempt" or (course.held and not course.seen):
-            self.registry.release(job.metadata.uid or "")
-            return None
-        lease = lease_of(job, course.attempt)
-        if course.seen:
-            self.registry.restore(course.seen.port, lease)
-            return course.seen.port
-        return self.registry.lease(lease, avoid=course.avoid)
-
     def seconds_until_due(self, decided: Decided, memory: Memory) -> float | None:
         """When a status that is no record is to be written: 0 for now, None for not at all, as it says nothing new."""
         before, status = decided.before, decided.status
@@ -298,7 +239,7 @@ class Reconciler:
     def say(self, decided: Decided, memory: Memory) -> None:
         """Write a status, and tell of what is new in it."""
         memory.unsure = True  # until it is answered
-        written = self.client.apply_status(TRAINJOBS, manifest(decided.stored, decided.status))
+        written = self.client.apply_status(TRAINJOBS, decided.manifest)
         memory.expect(version_of(written), self.clock())
         memory.quiet_since = self.clock()
         self.observe(decided)
@@ -322,11 +263,7 @@ class Reconciler:
             self.remember(stored).expect(version_of(stored), self.clock())
             if is_finished(job) or not self.settings.is_for(job.spec.managed_by):
                 continue
-            leased = {job.status.attempt: job.status.port} if job.status else {}
-            leased |= {seen.attempt: seen.port for seen in attempts_of(made.get(uid, ()), ())}
-            attempt = max((attempt for attempt, port in leased.items() if attempt and port), default=None)
-            if attempt and (port := leased[attempt]):
-                self.registry.restore(port, lease_of(job, attempt))
+            self.leasing.restore(job, made.get(uid, ()))
 
     def remove(
         self, resource: Resource, job: TrainJob, seen: AttemptSeen, propagation: Propagation = "Background"
@@ -365,7 +302,7 @@ class Reconciler:
     def forget(self, key: Key) -> None:
         """Give back what a job that is over, or gone, holds here."""
         if memory := self._memory.pop(key, None):
-            self.registry.release(memory.uid)
+            self.leasing.release(memory.uid)
             self.board.forget(memory.uid)
             self._rendered.forget(memory.uid)
 
@@ -374,20 +311,3 @@ def belongs_to(item: Object, uid: str) -> bool:
     """Whether a job controls an object."""
     owners = item["metadata"].get("ownerReferences", ())
     return any(owner["uid"] == uid and owner.get("controller") for owner in owners)
-
-
-def lease_of(job: TrainJob, attempt: int) -> ClusterLease:
-    """How an attempt is written into the registry."""
-    metadata = job.metadata
-    return ClusterLease(metadata.uid or "", attempt, f"{metadata.namespace}/{metadata.name}")
-
-
-def manifest(stored: Object, status: TrainJobStatus) -> dict[str, Any]:
-    """What is applied to write a status; the uid keeps it off another job of the same name."""
-    metadata = {name: stored["metadata"][name] for name in ("name", "namespace", "uid", "resourceVersion")}
-    return {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "metadata": metadata,
-        "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
-    }

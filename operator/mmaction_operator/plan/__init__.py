@@ -1,9 +1,9 @@
 """What should exist for a job, what its status is, and when to look again: decided from values alone.
 
 No clock, no network, no files; the time is an argument. ``observed`` reduces what a cluster has to what decisions are
-made of, ``course`` says where a job is on its way, ``objects`` what should exist, ``status`` and ``transitions`` what a
-user is told, in the words of ``conditions``. ``failures`` holds the classes of failure and whether another attempt may
-help.
+made of, ``course`` says where a job is on its way, ``objects`` what should exist, ``status``, ``sayings`` and
+``transitions`` what a user is told, in the words of ``conditions``. ``failures`` holds the classes of failure and
+whether another attempt may help.
 """
 
 from . import names

@@ -9,8 +9,8 @@ import pytest
 
 from mmaction_operator.api import parse
 from mmaction_operator.api.status import TrainJobStatus
+from mmaction_operator.controller.decided import Decided
 from mmaction_operator.controller.metrics import Metrics, phase_of
-from mmaction_operator.controller.reconciler import Decided
 from mmaction_operator.plan import Course, Settings
 from mmaction_operator.plan.failures import FailureSeen
 from mmaction_trainer.contract.errors import ConfigFailure
