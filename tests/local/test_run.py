@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import json
 import os
 import re
@@ -11,6 +13,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from mmaction_operator.ports import Holder, LeaseFolder, lease_gpus
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.errors import DataFailure, DeviceFailure, Interrupted, MemoryFailure
@@ -19,7 +24,7 @@ from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import JobIdentity, Run
 from mmaction_trainer.storage import Manifest, open_storage, read_manifest, verify
 
-from .conftest import Machine, processes_in
+from .conftest import JOB, Machine, processes_in
 
 Wait = Callable[[Callable[[], bool]], None]
 
@@ -43,9 +48,35 @@ def test_a_job_trains_validates_tests_and_leaves_verified_results(machine: Machi
     assert not list(machine.state.rglob("*.pth")), "the run folder of a job that succeeded is removed"
     assert machine.run("render", machine.root / "small.yaml")[1] == " ".join((place / "config.py").read_text().split())
 
+    check_test(place, result)
+
     before = {path: path.stat().st_mtime_ns for path in machine.results.rglob("*") if path.is_file()}
     assert machine.run("run", machine.job(dataset={"numClasses": 7}))[0] == DataFailure.exit_code
     assert {path: path.stat().st_mtime_ns for path in before} == before, "a later job that fails touches nothing"
+
+
+def check_test(place: Path, result: Result) -> None:
+    """What the test left says what the score says, of which data and weights, and every video's part in it."""
+    found = json.loads((place / "test" / "metrics.json").read_text())
+    assert result.test
+    assert result.data
+    assert (found["top1"], found["top5"]) == (result.test.top1, result.test.top5)
+    assert found["meanClass"] == pytest.approx(result.test.mean_class)
+    assert (found["dataSHA256"], found["split"], found["videos"]) == (result.data.sha256, 1, 6)
+    assert (found["checkpoint"], found["checkpointSHA256"]) == (result.checkpoint, result.checkpoint_sha256)
+    assert hashlib.sha256((place / found["checkpoint"]).read_bytes()).hexdigest() == found["checkpointSHA256"]
+    scores = np.load(place / "test" / "scores.npy")
+    assert scores.shape == (6, 6)
+    with (place / "test" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(row["top1"] == row["label"] for row in rows) / 6 == pytest.approx(found["top1"])
+    assert len((place / "test" / "per-class.csv").read_text().splitlines()) == 7
+    assert result.complexity
+    assert result.complexity.parameters > 1_000_000
+    assert result.complexity.flops_per_view > 1_000_000
+    assert result.seconds
+    run = Run.read(place / "run.json")
+    assert (run.model, run.frames) == (JOB["spec"]["model"]["config"], "1x1x8")
 
 
 def test_eight_runs_started_at_one_moment_share_neither_port_nor_world(machine: Machine) -> None:

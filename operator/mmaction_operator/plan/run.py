@@ -22,6 +22,8 @@ def run_of(job: TrainJob, rendered: Rendered, identity: JobIdentity, rendezvous:
         data=data_source(job.spec.dataset, rendered),
         pretrained=rendered.weights,
         results_uri=results_uri(job.spec.storage.uri, identity),
+        model=job.spec.model.config,
+        frames=rendered.frames,
         config_sha256=rendered.sha256,
         epochs=rendered.epochs,
         effective_lr=rendered.effective_lr,

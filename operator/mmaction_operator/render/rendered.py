@@ -21,6 +21,7 @@ from . import (
     protocol,
     recipe,
     runtime_settings,
+    sampling,
     schedule,
     transforms,
 )
@@ -44,6 +45,7 @@ class Rendered:
         weights: the checkpoint to start from, which has to lie in ``pretrained/``; None for random weights.
         warnings: what the renderer decided that a user may not expect.
         num_classes: classes of the model.
+        frames: what it sees of a clip: frames, interval and number, such as 32x2x1.
         media: what the data sets read.
     """
 
@@ -58,6 +60,7 @@ class Rendered:
     weights: Weights | None
     warnings: tuple[str, ...]
     num_classes: int
+    frames: str
     media: Media
 
 
@@ -106,6 +109,7 @@ def _rendered(job: TrainJob, draft: Draft, weights: Weights | None) -> Rendered:
         weights=weights,
         warnings=draft.warnings,
         num_classes=spec.dataset.classes,
+        frames=sampling.sampler(draft.get("train_pipeline")).text,
         media=loaders.media(draft),
     )
 

@@ -69,6 +69,13 @@ class Sampler:
         """Frames of the video from the first frame of a clip to the next clip's."""
         return self.clip_len * self._whole("frame_interval", 1)
 
+    @property
+    def text(self) -> str:
+        """As papers write it: frames of a clip, interval and clips; ask the training pipeline's sampler."""
+        if self.name == "UniformSample":
+            return f"uniform {self.clip_len}"
+        return f"{self.clip_len}x{self._whole('frame_interval', 1)}x{self.num_clips}"
+
     def _whole(self, key: str, default: int) -> int:
         value = self.config.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

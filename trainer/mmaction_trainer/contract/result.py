@@ -39,10 +39,29 @@ class Score(Document):
     epoch: int | None = None
 
 
+class Complexity(Document):
+    """How large a model is: parameters, and multiply-adds of one view of a video through all but the head."""
+
+    parameters: int
+    flops_per_view: int
+    views: int
+
+
+class DataReport(Document):
+    """The data set that numbers are of: sha256 over paths and labels of every split, and videos of each split."""
+
+    sha256: str
+    format: str
+    split: int
+    classes: int
+    videos: dict[str, int]
+
+
 class Result(Document):
     """How an attempt ended on one node, or how its preflight did, which has neither scores nor a manifest.
 
-    ``warnings`` is what the preflight found that the user should know and can live with.
+    ``warnings`` is what the preflight found that the user should know and can live with. ``seconds`` is how long the
+    ranks trained, validated and tested.
     """
 
     outcome: Literal["Succeeded", "Failed"]
@@ -54,5 +73,9 @@ class Result(Document):
     val: Score | None = None
     test: Score | None = None
     checkpoint: str | None = None
+    checkpoint_sha256: str | None = None
+    data: DataReport | None = None
+    complexity: Complexity | None = None
+    seconds: float | None = None
     manifest_sha256: str | None = None
     error: FailureReport | None = None

@@ -12,6 +12,8 @@ RUN = "run.json"
 PROGRESS = "progress.json"
 RESULT = "result.json"
 METRICS = "metrics.jsonl"
+SCORES = "test/scores.npz"
+COMPLEXITY = "test/complexity.json"
 LISTS = {"train": "data/train.txt", "val": "data/val.txt", "test": "data/test.txt"}
 CLASSES = "data/classes.txt"
 VIDEOS = "data/videos"
@@ -102,7 +104,11 @@ class Protocol(Document):
 
 
 class Run(Document):
-    """One attempt of one job."""
+    """One attempt of one job.
+
+    ``model`` is the name of the recipe in MMAction2's zoo, ``frames`` what it sees of a clip: frames, interval and
+    number (32x2x1).
+    """
 
     version: Literal["v1"] = "v1"
     job: JobIdentity
@@ -111,6 +117,8 @@ class Run(Document):
     data: DataSource
     pretrained: Weights | None = None
     results_uri: str
+    model: str = ""
+    frames: str = ""
     config_sha256: str
     epochs: int
     effective_lr: float

@@ -85,8 +85,8 @@ class Attempt:
         self.tell("Preparing", "reading the lists")
         if self.node_rank == 0:
             results.begin(self.run, self.run_dir)
-        prepared = data.prepare(self.run.data, self.run_dir, self.cache / "data", self.report_files)
-        for warning in prepared.warnings:
+        self.prepared = data.prepare(self.run.data, self.run_dir, self.cache / "data", self.report_files)
+        for warning in self.prepared.warnings:
             print(f"warning: {as_unicode(warning)}", flush=True)
         if self.run.pretrained:
             self.tell("Preparing", f"fetching {self.run.pretrained.name}")
@@ -114,7 +114,7 @@ class Attempt:
         if self.node_rank:
             return results.outcome(self.run, "Succeeded", node_rank=self.node_rank)
         self.tell("Uploading", self.run.results_uri)
-        result = results.succeed(self.run, self.run_dir)
+        result = results.succeed(self.run, self.run_dir, self.prepared)
         print(f"Succeeded. Results are in {result.results_uri}.", flush=True)
         return result
 

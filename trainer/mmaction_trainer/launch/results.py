@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from pathlib import Path
 from typing import Any
 
+from mmaction_trainer import evaluate
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.errors import StorageFailure
-from mmaction_trainer.contract.result import FailureReport, Result, Score
+from mmaction_trainer.contract.result import Complexity, DataReport, FailureReport, Result, Score
 from mmaction_trainer.contract.run import Protocol, Run
+from mmaction_trainer.data import Prepared
+from mmaction_trainer.evaluate import Predictions, Provenance
 from mmaction_trainer.storage import open_storage, publish
+from mmaction_trainer.storage.disk import digest, read_chunks
 
-STAGING = "results"
+STAGING, TEST = "results", "test"
+SCORES = Path(layout.SCORES).name
+"""What the ranks left; the tables made of it are what a user finds."""
 
 NEVER_WRITTEN = ".preflight"
 """Name of an object that no run writes: deleting it tells whether these credentials may delete, and deletes nothing."""
@@ -46,13 +53,17 @@ def try_storage(run: Run, run_dir: Path) -> None:
     storage.delete(NEVER_WRITTEN)
 
 
-def succeed(run: Run, run_dir: Path) -> Result:
+def succeed(run: Run, run_dir: Path, prepared: Prepared) -> Result:
     """Publish everything, the manifest last, and say what it holds.
+
+    Args:
+        prepared: the data set that was trained on.
 
     Raises:
         StorageFailure: storage does not confirm what was sent; there is no manifest then.
     """
-    result = summary(run, run_dir)
+    result = summary(run, run_dir, prepared)
+    describe_test(run, run_dir, result)
     folder = stage(run_dir)
     digest = publish(open_storage(run.results_uri), folder, files_below(folder), run.job, json.loads(result.to_json()))
     return result.model_copy(update={"manifest_sha256": digest})
@@ -72,20 +83,62 @@ def keep(run: Run, run_dir: Path) -> None:
         print(f"results not kept in storage: {second}", flush=True)
 
 
-def summary(run: Run, run_dir: Path) -> Result:
+def describe_test(run: Run, run_dir: Path, result: Result) -> None:
+    """Write what the test found beside its score: classes, confusions, calibration, every video.
+
+    Nothing is raised: the score stands, and a training is not lost for a table.
+    """
+    try:
+        of = Provenance(
+            protocol=run.test_protocol,
+            data_sha256=result.data.sha256 if result.data else "",
+            split=run.data.split,
+            checkpoint=result.checkpoint or "",
+            checkpoint_sha256=result.checkpoint_sha256 or "",
+        )
+        evaluate.write(run_dir / TEST, Predictions.read(run_dir), of)
+    except Exception:
+        traceback.print_exc()
+        print("warning: the test has a score and no tables, see above", flush=True)
+
+
+def summary(run: Run, run_dir: Path, prepared: Prepared) -> Result:
     """The scores of the best checkpoint, from the metrics that the ranks recorded."""
     lines = [json.loads(line) for line in (run_dir / layout.METRICS).read_text().splitlines()]
     validations = [line for line in lines if line["stage"] == "val"]
     tests = [line for line in lines if line["stage"] == "test"]
     world = [line["worldSize"] for line in lines if line["stage"] == "start"]
     best = max(validations, key=lambda line: line["top1"], default=None)
+    tested = tested_in(run_dir / layout.WORK)
+    complexity = run_dir / layout.COMPLEXITY
     return outcome(
         run,
         "Succeeded",
         world_size=world[-1],
         val=score(best, run.val_protocol),
         test=score(tests[-1] if tests else None, run.test_protocol),
-        checkpoint=next((f"checkpoints/{path.name}" for path in (run_dir / layout.WORK).glob("best_*.pth")), None),
+        checkpoint=f"checkpoints/{tested.name}" if tested else None,
+        checkpoint_sha256=digest(read_chunks(tested))[1] if tested else None,
+        data=data_report(run, prepared),
+        complexity=Complexity.read(complexity) if complexity.exists() else None,
+        seconds=tests[-1].get("seconds") if tests else None,
+    )
+
+
+def tested_in(work: Path) -> Path | None:
+    """The checkpoint that was tested: the best, or the newest where no validation chose one."""
+    epochs = sorted(work.glob("epoch_*.pth"), key=lambda path: int(path.stem.rpartition("_")[2]))
+    return next(work.glob("best_*.pth"), None) or (epochs[-1] if epochs else None)
+
+
+def data_report(run: Run, prepared: Prepared) -> DataReport:
+    """The data set that numbers are of."""
+    return DataReport(
+        sha256=prepared.digest,
+        format=run.data.format,
+        split=run.data.split,
+        classes=run.data.num_classes,
+        videos=dict(prepared.counts),
     )
 
 
@@ -111,7 +164,7 @@ def of_nothing_known(node_rank: int, error: FailureReport) -> Result:
 
 
 def stage(run_dir: Path) -> Path:
-    """Lay out the results as hard links: config.py, run.json, checkpoints/, metrics.jsonl, logs/, data/."""
+    """Lay out the results as hard links: config.py, run.json, checkpoints/, metrics.jsonl, logs/, data/, test/."""
     folder = run_dir / STAGING
     for source, name in layout_of(run_dir):
         target = folder / name
@@ -129,6 +182,7 @@ def layout_of(run_dir: Path) -> list[tuple[Path, str]]:
     pairs += [(path, f"checkpoints/{path.name}") for path in work.glob("*.pth")]
     pairs += [(path, f"logs/{path.relative_to(work)}") for path in work.rglob("*") if path.suffix in (".log", ".json")]
     pairs += [(path, f"logs/{path.name}") for path in (run_dir / layout.LOGS).glob("*.log")]
+    pairs += [(path, f"{TEST}/{path.name}") for path in (run_dir / TEST).glob("*") if path.name != SCORES]
     return pairs
 
 

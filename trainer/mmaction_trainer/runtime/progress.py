@@ -36,10 +36,12 @@ class ProgressHook(Hook):  # type: ignore[misc]
         self.best: Best | None = None
         self.top1: float | None = None
         self._written = 0.0
+        self._started: float | None = None
         self._began: tuple[float, int] | None = None
 
     def before_train(self, runner: Any) -> None:
         """Note the world as the ranks see it."""
+        self._started = time.monotonic()
         if is_main_process():
             self._record("start", {"worldSize": get_world_size(), "epochs": runner.max_epochs})
 
@@ -91,7 +93,8 @@ class ProgressHook(Hook):  # type: ignore[misc]
         """Note the test."""
         scores = _scores(metrics)
         if is_main_process() and scores:
-            self._record("test", {**scores, "videos": len(runner.test_dataloader.dataset)})
+            seconds = {} if self._started is None else {"seconds": round(time.monotonic() - self._started, 1)}
+            self._record("test", {**scores, "videos": len(runner.test_dataloader.dataset), **seconds})
             self._tell(runner, "Testing", force=True)
 
     def _record(self, stage: str, line: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ from mmaction_trainer.contract.errors import ConfigFailure, DeviceFailure, Failu
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
-from . import identity
+from . import complexity, identity
 from .failures import classify, last_line
 
 
@@ -55,7 +55,7 @@ def work(run: Run, *, rank: int) -> None:
     if run.world.nodes > 1:
         collect_over_the_network(runner)
     runner.train()
-    test_best(runner)
+    test_best(runner, run.test_protocol.clips * run.test_protocol.crops)
     torch.distributed.destroy_process_group()
 
 
@@ -90,8 +90,8 @@ def collect_over_the_network(runner: Any) -> None:
             metric.collect_device = "gpu"  # of the process group's device, so gloo's is the CPU
 
 
-def test_best(runner: Any) -> None:
-    """Score the best checkpoint by the test protocol; the newest one where no validation chose."""
+def test_best(runner: Any, views: int) -> None:
+    """Score the best checkpoint by the test protocol, of so many views; the newest one where no validation chose."""
     hook = next(hook for hook in runner.hooks if hasattr(hook, "best_ckpt_path"))
     checkpoint = hook.best_ckpt_path or hook.last_ckpt
     torch.distributed.barrier()  # rank 0 may still be writing it
@@ -99,7 +99,16 @@ def test_best(runner: Any) -> None:
     if torch.distributed.get_rank() == 0 or Path(checkpoint).exists():
         runner.load_checkpoint(checkpoint, map_location="cpu")
     share_weights(runner.model)
+    runner.test_loop.evaluator.metrics.append(kept_scores(runner))
     runner.test()
+    complexity.record(runner, views)
+
+
+def kept_scores(runner: Any) -> Any:
+    """A metric that keeps every video's scores, collected in the way of those that the config has."""
+    from .scores import KeptScores
+
+    return KeptScores(collect_device=runner.test_loop.evaluator.metrics[0].collect_device)
 
 
 def share_weights(model: torch.nn.Module) -> None:
