@@ -28,7 +28,7 @@ def main() -> int:
     running = [subprocess.Popen([*TRAINJOB, "run", str(job)]) for job in jobs]
     codes = [process.wait() for process in running]
     print(f"\n{len(jobs)} trainings at once in {time.monotonic() - began:.0f} s:\n", flush=True)
-    subprocess.run([*TRAINJOB, "results", "list", str(folder / "results")], check=True)
+    subprocess.run([*TRAINJOB, "leaderboard", str(folder / "results")], check=True)
     print(f"\nThey lie in {folder / 'results'}; guessing would score {1 / classes:.2f}.")
     return max(codes)
 

@@ -10,7 +10,7 @@ import typer
 
 from mmaction_trainer.contract.errors import FAILURES, Failure
 
-from . import jobs, logs, results, run, status, submit, zoo
+from . import jobs, leaderboard, logs, results, run, status, submit, zoo
 from .program import PROGRAM
 from .terminal import errors
 
@@ -32,6 +32,7 @@ app.command("zoo")(zoo.zoo)
 app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("logs")(logs.logs)
+app.command("leaderboard")(leaderboard.leaderboard)
 app.add_typer(results.app, name="results")
 
 

@@ -89,5 +89,5 @@ def test_predictions_are_read_with_the_names_of_videos_and_classes(tmp_path: Pat
 
 def test_scores_of_other_videos_than_the_lists_are_refused(tmp_path: Path) -> None:
     left_by_ranks(tmp_path, [1, 0])
-    with pytest.raises(DataFailure, match="labels are not those of the 2 in data/test.txt"):
+    with pytest.raises(DataFailure, match=r"labels are not those of the 2 in data/test\.txt"):
         Predictions.read(tmp_path)

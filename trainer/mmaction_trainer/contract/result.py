@@ -47,6 +47,17 @@ class Complexity(Document):
     views: int
 
 
+class ModelReport(Document):
+    """What was trained: the recipe by its name in MMAction2's zoo, what it sees of a clip (frames, interval and number,
+    such as 32x2x1), the file of weights that it began with, epochs, and on what it ran."""
+
+    recipe: str
+    frames: str
+    pretrained: str | None = None
+    epochs: int
+    device: str
+
+
 class DataReport(Document):
     """The data set that numbers are of: sha256 over paths and labels of every split, and videos of each split."""
 
@@ -74,6 +85,7 @@ class Result(Document):
     test: Score | None = None
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None
+    model: ModelReport | None = None
     data: DataReport | None = None
     complexity: Complexity | None = None
     seconds: float | None = None

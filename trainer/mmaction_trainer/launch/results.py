@@ -11,7 +11,7 @@ from typing import Any
 from mmaction_trainer import evaluate
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.errors import StorageFailure
-from mmaction_trainer.contract.result import Complexity, DataReport, FailureReport, Result, Score
+from mmaction_trainer.contract.result import Complexity, DataReport, FailureReport, ModelReport, Result, Score
 from mmaction_trainer.contract.run import Protocol, Run
 from mmaction_trainer.data import Prepared
 from mmaction_trainer.evaluate import Predictions, Provenance
@@ -119,6 +119,13 @@ def summary(run: Run, run_dir: Path, prepared: Prepared) -> Result:
         test=score(tests[-1] if tests else None, run.test_protocol),
         checkpoint=f"checkpoints/{tested.name}" if tested else None,
         checkpoint_sha256=digest(read_chunks(tested))[1] if tested else None,
+        model=ModelReport(
+            recipe=run.model,
+            frames=run.frames,
+            pretrained=run.pretrained.name if run.pretrained else None,
+            epochs=run.epochs,
+            device=run.world.device,
+        ),
         data=data_report(run, prepared),
         complexity=Complexity.read(complexity) if complexity.exists() else None,
         seconds=tests[-1].get("seconds") if tests else None,
