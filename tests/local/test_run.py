@@ -71,6 +71,7 @@ def check_test(place: Path, result: Result) -> None:
         rows = list(csv.DictReader(file))
     assert sum(row["top1"] == row["label"] for row in rows) / 6 == pytest.approx(found["top1"])
     assert len((place / "test" / "per-class.csv").read_text().splitlines()) == 7
+    assert f"{100 * found['top1']:.2f} %" in (place / "report" / "index.html").read_text()
     assert result.complexity
     assert result.complexity.parameters > 1_000_000
     assert result.complexity.flops_per_view > 1_000_000

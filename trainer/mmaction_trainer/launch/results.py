@@ -18,7 +18,7 @@ from mmaction_trainer.evaluate import Predictions, Provenance
 from mmaction_trainer.storage import open_storage, publish
 from mmaction_trainer.storage.disk import digest, read_chunks
 
-STAGING, TEST = "results", "test"
+STAGING, TEST, REPORT = "results", "test", "report"
 SCORES = Path(layout.SCORES).name
 """What the ranks left; the tables made of it are what a user finds."""
 
@@ -84,11 +84,13 @@ def keep(run: Run, run_dir: Path) -> None:
 
 
 def describe_test(run: Run, run_dir: Path, result: Result) -> None:
-    """Write what the test found beside its score: classes, confusions, calibration, every video.
+    """Write what the test found beside its score: classes, confusions, calibration, every video; and the report.
 
     Nothing is raised: the score stands, and a training is not lost for a table.
     """
     try:
+        from mmaction_trainer import report  # it draws: a second that only the end of a training has to wait for
+
         of = Provenance(
             protocol=run.test_protocol,
             data_sha256=result.data.sha256 if result.data else "",
@@ -96,10 +98,11 @@ def describe_test(run: Run, run_dir: Path, result: Result) -> None:
             checkpoint=result.checkpoint or "",
             checkpoint_sha256=result.checkpoint_sha256 or "",
         )
-        evaluate.write(run_dir / TEST, Predictions.read(run_dir), of)
+        found = evaluate.write(run_dir / TEST, Predictions.read(run_dir), of)
+        report.write(run_dir / REPORT, run_dir, run, result, found)
     except Exception:
         traceback.print_exc()
-        print("warning: the test has a score and no tables, see above", flush=True)
+        print("warning: the test has a score, and tables or report are missing; see above", flush=True)
 
 
 def summary(run: Run, run_dir: Path, prepared: Prepared) -> Result:
@@ -171,7 +174,7 @@ def of_nothing_known(node_rank: int, error: FailureReport) -> Result:
 
 
 def stage(run_dir: Path) -> Path:
-    """Lay out the results as hard links: config.py, run.json, checkpoints/, metrics.jsonl, logs/, data/, test/."""
+    """Lay out the results as hard links, as users find them."""
     folder = run_dir / STAGING
     for source, name in layout_of(run_dir):
         target = folder / name
@@ -189,6 +192,7 @@ def layout_of(run_dir: Path) -> list[tuple[Path, str]]:
     pairs += [(path, f"checkpoints/{path.name}") for path in work.glob("*.pth")]
     pairs += [(path, f"logs/{path.relative_to(work)}") for path in work.rglob("*") if path.suffix in (".log", ".json")]
     pairs += [(path, f"logs/{path.name}") for path in (run_dir / layout.LOGS).glob("*.log")]
+    pairs += [(path, f"{REPORT}/{path.name}") for path in (run_dir / REPORT).glob("*")]
     pairs += [(path, f"{TEST}/{path.name}") for path in (run_dir / TEST).glob("*") if path.name != SCORES]
     return pairs
 
