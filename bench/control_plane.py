@@ -160,7 +160,7 @@ def only_metadata(item: Object) -> Object:
 @contextmanager
 def controller(plane: ControlPlane) -> Iterator[tuple[Process, str]]:
     """Our controller with the privileges that its chart gives it, and where it answers."""
-    words = [sys.executable, "-m", "mmaction_operator.controller.main", "--trainer-image", IMAGE, "--port", "0"]
+    words = [sys.executable, "-m", "mmaction_operator.controller.start", "--trainer-image", IMAGE, "--port", "0"]
     command = ["env", f"KUBECONFIG={account_of_chart(plane.server, NAMESPACE)}", f"PYTHONPATH={ROOT}", *words]
     with running("controller", command, plane.server.folder) as process:
         answering = re.compile(r"answering HTTP at port (\d+)")

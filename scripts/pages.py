@@ -19,7 +19,7 @@ from mmaction_operator.cli.connecting import ClusterFailure
 from mmaction_operator.controller.main import controller
 from mmaction_operator.controller.metrics import BY_PHASE, Metrics, State
 from mmaction_operator.kube import Controller, Store
-from mmaction_operator.plan.conditions import CONDITIONS, EVENTS, REASONS
+from mmaction_operator.plan.conditions import CONDITIONS, EVENTS, PHASES, REASONS
 from mmaction_operator.plan.course import FIRST_WAIT, LONGEST_WAIT
 from mmaction_operator.plan.failures import MOST_FREE, OF_A_CLUSTER, RETRY
 from mmaction_operator.ports import PortRange, PortRegistry
@@ -61,8 +61,9 @@ A failure names the field or file, what was found, what is accepted and what to 
 `mmaction_operator_failures_total`. Exit code 0 is success, 2 a wrong command line.
 
 *On a cluster* says what happens after an attempt: one that is counted is made again until `spec.backoffLimit` is
-reached, after {FIRST_WAIT.seconds} seconds, then twice that, up to {LONGEST_WAIT.seconds} seconds; {MOST_FREE} that
-are not counted are made again, at once.
+reached, after {FIRST_WAIT.seconds} seconds, then twice that, up to {LONGEST_WAIT.seconds} seconds. One that is
+not counted is made again at once, up to {MOST_FREE} of them; one more and the job has failed. A preflight is not an
+attempt: what it finds ends the job, of whatever class, and once it is mended the job is submitted under another name.
 """
     rows = [_of_failure(kind) for kind in FAILURES]
     rows.append((str(Failure.exit_code), Failure.name, "Anything else.", Failure.remedy, RETRIED["charged"]))
@@ -93,6 +94,8 @@ Prometheus reads the controller's metrics at `/metrics`, port 8080.
     heading = ("Reason", "What is so", "What happens, what to do", "Event")
     parts = [
         introduction,
+        "## Phases\n",
+        table(("Phase", "What it means"), PHASES.items()),
         "## Conditions\n",
         table(("Condition", "True means"), CONDITIONS.items()),
         "## Reasons\n",

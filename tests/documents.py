@@ -57,6 +57,7 @@ LEFT_OUT = {
     "make test": CI,
     ".venv/bin/pytest -q tests/unit/api tests/unit/render tests/api/test_crd.py": CI,
     "make docs": "make test runs it",
+    "make format check": "make test checks the same",
     "make generate": "tests/unit/api/test_generated.py runs what it does",
     "make chart": "tests/chart/test_chart.py runs what it does",
     "trainjob run examples/one-gpu.yaml": "it needs a GPU",
@@ -112,7 +113,13 @@ WALKS = {
         "cluster", {"cp examples/s3-credentials.yaml": "cp keys.yaml", "trainjobs --watch": "trainjobs"}
     ),
     "docs/security.md": Walk("cluster", {"label namespace default": "label namespace $NAMESPACE"}),
-    "docs/operations.md": Walk("cluster"),
+    "docs/operations.md": Walk(
+        "cluster",
+        {
+            "image.tag=TAG --set trainer": "image.tag=${OPERATOR_IMAGE##*:} --set trainer",
+            "trainer.image.tag=TAG": "trainer.image.tag=${TRAINER_IMAGE##*:}",
+        },
+    ),
     "CONTRIBUTING.md": Walk("cluster"),
 }
 """By document, in the order of a reader who has installed nothing yet."""

@@ -74,4 +74,6 @@ def write_video(path: Path, frames: Any) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("python -m examples.demo.clips CLIPS FOLDER     cut a data set from the videos in CLIPS into FOLDER")
     print(build(Path(sys.argv[1]), Path(sys.argv[2])), "classes")

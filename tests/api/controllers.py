@@ -23,7 +23,7 @@ def wait_until(condition: Callable[[], Any], within: float = 60) -> None:
 
 def start_controller(kubeconfig: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
     """A controller that reaches the API server by a kubeconfig; it has begun to work."""
-    program = (sys.executable, "-m", "mmaction_operator.controller.main")
+    program = (sys.executable, "-m", "mmaction_operator.controller.start")
     words = [*program, "--trainer-image", "trainer:v1", "--port", "0", *more]
     environment = {"KUBECONFIG": str(kubeconfig), "PATH": "/usr/bin:/bin"}
     with log.open("wb") as output:

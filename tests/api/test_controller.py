@@ -5,6 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from tests.cluster.control_plane import ControlPlane, pods_complete, start_contr
 from tests.trainjob_cases import changed
 
 from .conftest import CRD, jobs
-from .controllers import a_controller, start_controller, wait_until
+from .controllers import ROOT, a_controller, start_controller, wait_until
 
 KINDS = {"jobs": "/apis/batch/v1", "configmaps": "/api/v1", "pods": "/api/v1"}
 
@@ -242,6 +245,29 @@ def the_job(server: ApiServer, namespace: str) -> str:
     found = held(server, "jobs", namespace)
     assert len(found) <= 1
     return found[0]["metadata"]["uid"] if found else ""
+
+
+@pytest.mark.parametrize("after", [0.0, 0.5, 1.0])
+def test_a_controller_that_is_told_to_end_while_it_starts_ends_in_order_and_leads_nobody(
+    plane: ControlPlane, tmp_path: Path, after: float
+) -> None:
+    lease = f"early-{after}".replace(".", "-")
+    words = [sys.executable, "-m", "mmaction_operator.controller.start", "--trainer-image", "trainer:v1", "--port", "0"]
+    environment = {"KUBECONFIG": str(plane.server.kubeconfig), "PATH": "/usr/bin:/bin"}
+    process = subprocess.Popen([*words, f"--lease=default/{lease}"], cwd=ROOT, env=environment)
+    wait_until(lambda: holds_back(process.pid, signal.SIGTERM))
+    time.sleep(after)
+    process.terminate()
+    assert process.wait(20) == 0
+    path = f"/apis/coordination.k8s.io/v1/namespaces/default/leases/{lease}"
+    assert not plane.server.request("GET", path).body.get("spec", {}).get("holderIdentity")
+
+
+def holds_back(pid: int, told: signal.Signals) -> bool:
+    """Whether a process has a signal blocked."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    blocked = next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk"))
+    return bool(int(blocked, 16) >> (told - 1) & 1)
 
 
 def test_a_suspended_job_holds_no_pod_and_begins_its_attempt_anew_once_resumed(

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 from . import machine, slot
-from .chart import CHART
 from .clusters import Cluster, start_cluster
 from .product import product_images, product_layout
 from .programs import build_all, program
@@ -20,19 +19,19 @@ FOLDER = Path(__file__).parents[2] / ".cluster"
 PID, ENVIRONMENT, LOG = FOLDER / "pid", FOLDER / "env", FOLDER / "log"
 BUCKETS = ("datasets", "results")
 NEXT = f"""\
-Next, the operator, and a first job on CPU with its clips and Secret (pods reach S3 at $S3_IN_PODS):
+Next, from {FOLDER.parent}, the operator and a first job on CPU, with its clips and Secret (pods reach S3 at S3_IN_PODS):
 
-    source {FOLDER.parent}/.venv/bin/activate
-    source {ENVIRONMENT}
+    source .venv/bin/activate
+    source .cluster/env          # in every shell, and again after a change of the code: images have its digest as tag
     kubectl get nodes
-    helm install mmaction {CHART} --namespace mmaction-system --create-namespace \\
+    helm install mmaction charts/mmaction-operator --namespace mmaction-system --create-namespace \\
       --set image.repository=${{OPERATOR_IMAGE%:*}} --set image.tag=${{OPERATOR_IMAGE##*:}} \\
       --set trainer.image.repository=${{TRAINER_IMAGE%:*}} --set trainer.image.tag=${{TRAINER_IMAGE##*:}}
     python -m examples.demo.clips tests/data/clips actions
     python -c 'import boto3, pathlib
 for file in pathlib.Path("actions").rglob("*.*"):
     boto3.client("s3").upload_file(str(file), "datasets", file.as_posix())'
-    kubectl create secret generic s3-credentials --from-literal=AWS_ENDPOINT_URL=$S3_IN_PODS \
+    kubectl create secret generic s3-credentials --from-literal=AWS_ENDPOINT_URL=$S3_IN_PODS \\
       --from-literal=AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID --from-literal=AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY
     trainjob submit examples/cpu.yaml --watch
     trainjob results get cpu

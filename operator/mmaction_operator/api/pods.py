@@ -117,7 +117,10 @@ class CacheSpec(APIModel):
 
 
 class PodsSpec(APIModel):
-    """How the pods run on a cluster. `trainjob run` has none and passes over this."""
+    """How the pods run on a cluster. `trainjob run` has none and passes over this.
+
+    An installation may have defaults for all of it, for all namespaces or for one.
+    """
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -237,7 +237,8 @@ class StorageSpec(APIModel):
     credentials_secret: ObjectName | None = Field(
         default=None,
         description="Secret whose keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL ...) become the "
-        "trainer's environment on a cluster. `trainjob run` uses the environment and the usual AWS files.",
+        "trainer's environment on a cluster. Default: the installation's, else none. `trainjob run` uses the "
+        "environment and the usual AWS files.",
     )
 
 
@@ -306,14 +307,15 @@ class TrainJobSpec(APIModel):
         ge=1,
         le=2**31 - 1,
         description="On a cluster, how long the job may train, all attempts since it was last resumed together, before "
-        "it fails (Deadline). Default: for ever.",
+        "it fails (Deadline). Default: the installation's, else for ever.",
     )
     ttl_seconds_after_finished: int | None = Field(
         default=None,
         ge=0,
         le=2**31 - 1,
         description="On a cluster, how long pods and what belongs to them are kept once the job is over. The TrainJob "
-        "stays, with its status, and so do the results. Default: until the TrainJob is deleted.",
+        "stays, with its status, and so do the results. Default: the installation's, else until the "
+        "TrainJob is deleted.",
     )
     managed_by: ManagedBy | None = Field(
         default=None,

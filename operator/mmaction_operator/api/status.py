@@ -89,7 +89,7 @@ class TrainJobStatus(StatusModel):
     """What is known of the job; not for users to write."""
 
     observed_generation: int | None = Field(default=None, ge=0, description="Generation of the spec this is about.")
-    phase: Phase | None = Field(default=None, description="Where the job is on its way.")
+    phase: Phase | None = Field(default=None, description="Where the job is on its way, in one word.")
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(
         default=[],
         description="Aspects of the job.",

@@ -58,7 +58,10 @@ def list_(uri: Root) -> None:
     table = Table("job", "uid", "val top-1", "test top-1", "port", "objects", "state", box=None)
     for job in sorted(storage.results(open_storage(uri)), key=lambda job: job.prefix):
         table.add_row(*row(job))
-    output.print(table)
+    if table.row_count:
+        output.print(table)
+    else:
+        errors.print(f"no results below {uri}", markup=False)
 
 
 def row(job: JobResults) -> tuple[str, ...]:
@@ -147,7 +150,7 @@ def left_by(job: Job) -> Storage:
     except ObjectMissing:
         raise
     except StorageFailure as failure:
-        raise StorageFailure(failure.where, failure.found, do=f"{OWN_KEYS} {failure.do}") from failure
+        raise StorageFailure(failure.where, failure.found, do=OWN_KEYS) from failure
     expected = status.results.manifest_sha256
     if expected is None:
         errors.print(f"warning: the status of {name} has no sha256 of the manifest to compare with", style="yellow")

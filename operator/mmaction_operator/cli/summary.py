@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from mmaction_operator.api import parse
 from mmaction_operator.api.status import Condition, ProgressStatus, ScoreStatus, TrainJobStatus
 from mmaction_operator.plan import is_over
+from mmaction_operator.plan.conditions import SUSPENDED
 from mmaction_operator.plan.status import duration
 from mmaction_operator.render import render
 from mmaction_trainer.contract.errors import FAILURES, ConfigFailure, Failure
@@ -54,7 +55,7 @@ def waits_for(status: TrainJobStatus) -> Condition | None:
     """The newest condition that does not hold, of a job that is not over."""
     if is_over(status):
         return None
-    open_ones = [c for c in status.conditions if c.status != "True"]
+    open_ones = [c for c in status.conditions if c.status != "True" and c.type != SUSPENDED]  # that one is no goal
     return max(open_ones, key=lambda c: c.last_transition_time, default=None)
 
 
@@ -106,7 +107,11 @@ def where_it_is(status: TrainJobStatus) -> list[Row]:
     if status.phase is None:
         return [
             ("phase", "none yet"),
-            ("waits for", "the controller; if that lasts, see that it runs and takes care of this namespace"),
+            (
+                "waits for",
+                "the controller; if that lasts, see that it runs, and takes care of this namespace and of jobs with "
+                "this spec.managedBy",
+            ),
         ]
     found: list[Row] = [("phase", status.phase)]
     if failed := condition(status, "Failed"):

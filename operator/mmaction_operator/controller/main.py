@@ -1,4 +1,4 @@
-"""``mmaction-controller``: start everything, and end it in order."""
+"""The controller as a process: start everything, and end it in order."""
 
 from __future__ import annotations
 
@@ -175,12 +175,14 @@ def serve(web: ThreadingHTTPServer) -> None:
 
 
 def stop_when_told(controller: Controller) -> None:
-    """Let the controller end in order at SIGTERM or Ctrl-C: a thread waits, as a handler may take no lock."""
-    told = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, told)
+    """Let the controller end in order at SIGTERM or Ctrl-C, which ``start`` holds back.
+
+    A thread waits for them, as a handler may take no lock.
+    """
 
     def wait() -> None:
-        log.info("%s: ending in order", signal.Signals(signal.sigwait(told)).name)
+        told = signal.sigwait((signal.SIGTERM, signal.SIGINT))
+        log.info("%s: ending in order", signal.Signals(told).name)
         controller.stop()
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
@@ -238,7 +240,3 @@ def main() -> None:
     except Failure as failure:
         log.error("%s: %s", failure.name, failure)
         sys.exit(failure.exit_code)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from mmaction_operator.api.status import TrainJobStatus
+from mmaction_operator.api.status import Phase, TrainJobStatus
 
 VALIDATED, PREFLIGHTED, SUSPENDED, RUNNING = "Validated", "Preflighted", "Suspended", "Running"
 COMPLETE, FAILED = "Complete", "Failed"
@@ -24,6 +24,19 @@ CONDITIONS: Mapping[str, str] = {
     FAILED: "The job is over without results. Its reason is a class of failure, its message what to do.",
 }
 """Types of conditions, in the order in which a job comes by them."""
+
+
+PHASES: Mapping[Phase, str] = {
+    "Pending": "Something is waited for: a node, an image, a Secret, a queue. The conditions say what.",
+    "Validating": "The preflight checks data, storage and weights, without a GPU.",
+    "Starting": "The pods run. They fetch videos and weights, find each other, and build the model.",
+    "Running": "It trains.",
+    "Testing": "The best checkpoint is tested, and results go to storage.",
+    "Suspended": "Nothing is to train. Pods that did have two minutes to end.",
+    "Succeeded": "Over; results are in storage.",
+    "Failed": "Over without results.",
+}
+"""In the order of a job's way."""
 
 
 class Reason(StrEnum):
@@ -68,7 +81,7 @@ REASONS: Mapping[str, Meaning] = {
     Reason.RENDERED: Meaning("the config renders", "the checks begin"),
     Reason.NOT_ASKED: Meaning("`spec.preflight` is false", "the pods are made without a check"),
     Reason.CHECKING: Meaning("a pod without a GPU checks data, storage and weights", "minutes at most"),
-    Reason.PASSED: Meaning("the checks found nothing", "the attempt begins"),
+    Reason.PASSED: Meaning("data, storage and weights are as they should be", "the attempt begins"),
     Reason.NOT_MADE: Meaning(
         "a quota, the pod security level or a name that is taken keeps the controller from making an object",
         "mend what the message says; it is tried again every 30 seconds",
@@ -102,7 +115,9 @@ REASONS: Mapping[str, Meaning] = {
         "warning",
     ),
     "InvalidImageName": Meaning(
-        "the image's name is none", "submit it under another name, with another image", "warning"
+        "`spec.pods.image` is not a name that an image can have",
+        "submit it under another name, with another image",
+        "warning",
     ),
     "ErrImageNeverPull": Meaning(
         "the image is not on the node, and the chart's `trainer.image.pullPolicy` is Never",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from mmaction_operator.api.status import Phase
 from mmaction_operator.plan import conditions
 from mmaction_operator.plan.conditions import CONDITIONS, EVENTS, REASONS, Reason, telling
 from mmaction_operator.plan.failures import OF_A_CLUSTER, RETRY
@@ -18,6 +21,10 @@ def test_every_reason_has_a_meaning_and_none_is_two_things() -> None:
 def test_every_condition_has_a_meaning() -> None:
     kinds = ("VALIDATED", "PREFLIGHTED", "SUSPENDED", "RUNNING", "COMPLETE", "FAILED")
     assert list(CONDITIONS) == [getattr(conditions, kind) for kind in kinds]
+
+
+def test_every_phase_has_a_meaning() -> None:
+    assert tuple(conditions.PHASES) == get_args(Phase)
 
 
 def test_every_class_of_failure_says_what_to_do_and_none_has_anothers_words() -> None:

@@ -1,0 +1,45 @@
+"""What a job waits for, in the words of its status."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from mmaction_operator.api.status import TrainJobStatus
+from mmaction_operator.cli.summary import line, rows, waits_for
+
+BEGUN = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def a_status(*conditions: tuple[str, str, str], phase: str = "Running") -> TrainJobStatus:
+    """A status whose conditions (type, status, reason) changed one after the other."""
+    said = [
+        {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": "why",
+            "lastTransitionTime": BEGUN + timedelta(seconds=number),
+        }
+        for number, (kind, status, reason) in enumerate(conditions)
+    ]
+    return TrainJobStatus.model_validate({"phase": phase, "conditions": said})
+
+
+def test_it_is_the_newest_condition_that_does_not_hold() -> None:
+    status = a_status(("Preflighted", "False", "Checking"), ("Running", "False", "Unschedulable"), phase="Pending")
+    waiting = waits_for(status)
+    assert waiting
+    assert waiting.reason == "Unschedulable"
+    assert line(status) == "Pending  (Unschedulable: why)"
+
+
+def test_a_job_that_was_resumed_and_runs_waits_for_nothing() -> None:
+    status = a_status(("Running", "True", "Training"), ("Suspended", "False", "Resumed"))
+    assert waits_for(status) is None
+    assert line(status) == "Running"
+
+
+def test_a_job_that_nobody_has_looked_at_tells_whose_it_would_be() -> None:
+    metadata = {"name": "a", "namespace": "team-a", "uid": "u"}
+    told = dict(rows({"metadata": metadata, "spec": {}}, [], "", BEGUN))
+    assert "spec.managedBy" in told["waits for"]
