@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[2] / ".cluster"
 PID, ENVIRONMENT, LOG = FOLDER / "pid", FOLDER / "env", FOLDER / "log"
 BUCKETS = ("datasets", "results")
 NEXT = f"""\
-Next, from {FOLDER.parent}, the operator and a first job on CPU, with its clips and Secret (pods reach S3 at S3_IN_PODS):
+Next, from {FOLDER.parent}: the operator, and a job on CPU with its clips and Secret (pods reach S3 at S3_IN_PODS).
 
     source .venv/bin/activate
     source .cluster/env          # in every shell, and again after a change of the code: images have its digest as tag
