@@ -57,7 +57,7 @@ LEFT_OUT = {
     "make test": CI,
     ".venv/bin/pytest -q tests/unit/api tests/unit/render tests/api/test_crd.py": CI,
     "make docs": "make test runs it",
-    "make format check": "make test checks the same",
+    "make format check docs": "make test checks the same",
     "make generate": "tests/unit/api/test_generated.py runs what it does",
     "make chart": "tests/chart/test_chart.py runs what it does",
     "trainjob run examples/one-gpu.yaml": "it needs a GPU",

@@ -34,7 +34,8 @@ for file in pathlib.Path("actions").rglob("*.*"):
     kubectl create secret generic s3-credentials --from-literal=AWS_ENDPOINT_URL=$S3_IN_PODS \\
       --from-literal=AWS_ACCESS_KEY_ID=$AWS_ACCESS_KEY_ID --from-literal=AWS_SECRET_ACCESS_KEY=$AWS_SECRET_ACCESS_KEY
     trainjob submit examples/cpu.yaml --watch
-    trainjob results get cpu
+    trainjob results get cpu results/cpu        # and open results/cpu/report/index.html
+    trainjob leaderboard s3://results/team-a
 
 `make cluster-down` ends all of it; what is in its S3 server goes too."""
 

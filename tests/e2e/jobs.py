@@ -145,7 +145,7 @@ def check_success(status: dict[str, Any], storage: Storage, world_size: int, epo
     assert [line["worldSize"] for line in recorded["start"]] == [world_size]
     assert (status["results"]["val"]["top1"], status["results"]["val"]["top5"]) == (best["top1"], best["top5"])
     assert (status["results"]["test"]["top1"], status["results"]["test"]["top5"]) == (test["top1"], test["top5"])
-    assert status["progress"]["best"]["top1"] == best["top1"]
+    assert status["progress"]["best"]["top1"] == round(best["top1"], 4)
     assert status["progress"]["epoch"] == status["progress"]["epochs"] == epochs
     assert verify(storage) == []
     assert hashlib.sha256(storage.read("manifest.json")).hexdigest() == status["results"]["manifestSHA256"]

@@ -59,7 +59,7 @@ class Ranking:
         protocol = self.group.protocol
         sizes = f"short side {protocol.short_side}, crop {protocol.crop_size}"
         data = f"{first.format}, split {first.split}, {first.videos.get('test', 0)} test videos"
-        return f"Data {self.group.data[:12]} ({data}); tested by {protocol} (clips x crops; {sizes})"
+        return f"Data {self.group.data[:12]} ({data}); tested by {protocol} (clips x crops; {sizes}); accuracies in %"
 
 
 @dataclass(frozen=True)

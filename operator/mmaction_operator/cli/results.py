@@ -119,7 +119,7 @@ def verify(what: What, namespace: Namespace = None, context: Context = None, kub
         raise StorageFailure(
             place.uri, f"{len(problems)} objects differ from the manifest", do="Publish the results again."
         )
-    output.print("every object is as the manifest says")
+    output.print(f"every object is as the manifest says: {place.uri}", markup=False, soft_wrap=True)
 
 
 def is_name(what: str) -> bool:

@@ -12,7 +12,7 @@ from .course import Course
 from .observed import AttemptSeen, PodSeen
 
 LONGEST_MESSAGE = 4000
-HELD = "spec.suspend is true: nothing trains until it is false"
+HELD = "spec.suspend is true: nothing trains until it is false, and the attempt then begins anew"
 
 Saying = tuple[str, str, str, str]
 """A condition to be: type, status, reason, message."""

@@ -109,17 +109,21 @@ def phase_of(course: Course, progress: Progress | None, before: TrainJobStatus) 
         return "Validating"
     if progress and progress.stage == "Done" and before.phase:
         return before.phase  # until its pods have ended: it may have failed at whatever it did
+    if progress is None and before.attempt == course.attempt and before.phase in ("Running", "Testing"):
+        return before.phase  # another controller heard that; this one will
     return PHASES.get(progress.stage if progress else "Starting", "Running")
 
 
 def newest(course: Course, progress: Progress | None, before: ProgressStatus | None) -> ProgressStatus | None:
     """How far the training is. Of one that has ended well the last posts may be lost: then, as what it left says."""
     known = progress_of(progress) if progress else before
+    if known and course.held:
+        return known.model_copy(update={"eta": None})
     told = progress and progress.stage in ("Uploading", "Done")
     if known is None or told or course.stage != "Complete" or course.result is None:
         return known
     val = course.result.val
-    best = BestStatus(top1=val.top1, epoch=val.epoch) if val and val.epoch is not None else known.best
+    best = BestStatus(top1=rounded(val.top1), epoch=val.epoch) if val and val.epoch is not None else known.best
     return known.model_copy(update={"epoch": known.epochs, "best": best, "eta": None})
 
 
@@ -131,11 +135,16 @@ def progress_of(progress: Progress) -> ProgressStatus:
         iteration=progress.iteration,
         iterations=progress.iterations,
         loss=progress.loss,
-        top1=progress.top1,
-        best=BestStatus(top1=progress.best.top1, epoch=progress.best.epoch) if progress.best else None,
+        top1=None if progress.top1 is None else rounded(progress.top1),
+        best=BestStatus(top1=rounded(progress.best.top1), epoch=progress.best.epoch) if progress.best else None,
         eta=duration(progress.eta_seconds) if progress.eta_seconds is not None else None,
         observed_at=progress.observed_at,
     )
+
+
+def rounded(accuracy: float) -> float:
+    """An accuracy as it stands in kubectl's table, which shows every digit; results have all of them."""
+    return round(accuracy, 4)
 
 
 def duration(seconds: float) -> str:

@@ -118,7 +118,7 @@ def test_a_spreadsheet_has_numbers_and_not_their_roundings(tmp_path: Path) -> No
 def test_the_table_for_a_terminal_has_one_title_a_group_and_no_empty_column(tmp_path: Path) -> None:
     leave(tmp_path, "one", 0.96, views(10, 3), seconds=None)
     table = shown(tmp_path)
-    assert "tested by 10x3 (clips x crops; short side 256, crop 256)" in table
+    assert "tested by 10x3 (clips x crops; short side 256, crop 256); accuracies in %" in table
     assert "GPU hours" not in table
 
 

@@ -203,3 +203,33 @@ def test_a_job_that_is_complete_has_trained_all_its_epochs_though_the_last_posts
     assert found.best
     assert (found.best.top1, found.best.epoch) == (0.9, 7)
     assert status(rendered, over, {"attempt": 1}).progress is None
+
+
+@pytest.mark.parametrize("stage", ["Training", "Testing"])
+def test_a_controller_that_starts_leaves_the_phase_until_it_hears_of_a_training(
+    rendered: Rendered, stage: Stage
+) -> None:
+    attempts = [CHECKED, an_attempt(1, a_pod())]
+    before = status(rendered, attempts, progress=PROGRESS.model_copy(update={"stage": stage}))
+    known = before.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert status(rendered, attempts, known) == before
+    another = [CHECKED, an_attempt(1, failed_as(errors.PortFailure), state="Failed"), an_attempt(2, a_pod())]
+    assert status(rendered, another, known).phase == "Starting"
+
+
+def test_a_suspended_job_says_how_far_it_was_and_no_time_that_is_left(rendered: Rendered) -> None:
+    attempts = [CHECKED, an_attempt(1, a_pod())]
+    known = status(rendered, attempts, progress=PROGRESS).model_dump(mode="json", by_alias=True, exclude_none=True)
+    job = a_job(known, suspend=True)
+    held = status_of(job, rendered, course_of(job, rendered, attempts), port=20001, progress=PROGRESS, now=NOW)
+    assert held.phase == "Suspended"
+    assert held.progress
+    assert (held.progress.epoch, held.progress.eta) == (3, None)
+
+
+def test_accuracies_have_the_digits_that_a_table_has_room_for(rendered: Rendered) -> None:
+    progress = PROGRESS.model_copy(update={"top1": 26 / 30, "best": Best(top1=26 / 30, epoch=2)})
+    found = status(rendered, [CHECKED, an_attempt(1, a_pod())], progress=progress).progress
+    assert found
+    assert found.best
+    assert (found.top1, found.best.top1) == (0.8667, 0.8667)

@@ -96,7 +96,7 @@ def confusion(found: Measures) -> str:
     def draw(axes: Axes) -> None:
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.set_xlabel("taken for")
-        axes.set_ylabel("is")
+        axes.set_ylabel("true class")
         if few:
             axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
             axes.set_yticks(range(len(names)), names)

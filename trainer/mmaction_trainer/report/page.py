@@ -45,6 +45,7 @@ def write(folder: Path, run_dir: Path, run: Run, result: Result, found: Measures
         result=result,
         found=found,
         mistakes=mistakes,
+        confidence=sum(each.videos * each.confidence for each in found.calibration) / found.confusion.sum(),
         curves=Markup(charts.curves(lines)),
         classes=Markup(charts.classes(found)),
         confusion=Markup(charts.confusion(found)),

@@ -17,7 +17,10 @@ from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S
 from ..contract.errors import StorageFailure
 from .failures import ObjectMissing
 
-_SECRET = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the secret that spec.storage.credentialsSecret names."
+_SECRET = (
+    "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the Secret that spec.storage.credentialsSecret or the "
+    "installation's defaults name."
+)
 _GRANT = "Let these credentials list, read, write and delete objects below the URI."
 _REGION = "Set AWS_REGION to the region of the bucket."
 _SERVER = "Run it again later; if it stays so, check the server, and that AWS_ENDPOINT_URL names an S3 server."
