@@ -68,7 +68,7 @@ attempt: what it finds ends the job, of whatever class, and once it is mended th
     rows = [_of_failure(kind) for kind in FAILURES]
     rows.append((str(Failure.exit_code), Failure.name, "Anything else.", Failure.remedy, RETRIED["charged"]))
     rows.append((*_of_failure(ClusterFailure)[:-1], "of the command line alone"))
-    rows += [("", name, means, remedy, RETRIED[RETRY[name]]) for name, (means, remedy) in OF_A_CLUSTER.items()]
+    rows += [("1", name, means, remedy, RETRIED[RETRY[name]]) for name, (means, remedy) in OF_A_CLUSTER.items()]
     return f"{introduction}\n{table(('Code', 'Class', 'What it means', 'What to do', 'On a cluster'), rows)}"
 
 
