@@ -115,11 +115,17 @@ Prometheus reads the controller's metrics at `/metrics`, port 8080.
     return "\n".join(parts)
 
 
-def _metrics() -> Iterator[tuple[str, ...]]:
-    """Rows of everything at ``/metrics``."""
+def all_metrics() -> Metrics:
+    """All that a controller tells Prometheus, of one that has nothing yet."""
     metrics = Metrics()
     trainjobs: Any = SimpleNamespace(store=Store({BY_PHASE: lambda _: []}))
     metrics.registry.register(State(Controller(lambda _: None), trainjobs, PortRegistry(PortRange())))
+    return metrics
+
+
+def _metrics() -> Iterator[tuple[str, ...]]:
+    """Rows of everything at ``/metrics``."""
+    metrics = all_metrics()
     # The library tells labels of what has no sample yet by no public name.
     labels = {each._name: each._labelnames for each in vars(metrics).values() if hasattr(each, "_labelnames")}
     for family in metrics.registry.collect():

@@ -21,13 +21,18 @@ def wait_until(condition: Callable[[], Any], within: float = 60) -> None:
         time.sleep(0.1)
 
 
-def start_controller(kubeconfig: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
-    """A controller that reaches the API server by a kubeconfig; it has begun to work."""
+def launch_controller(kubeconfig: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
+    """A controller that reaches the API server by a kubeconfig, from its first moment on."""
     program = (sys.executable, "-m", "mmaction_operator.controller.start")
     words = [*program, "--trainer-image", "trainer:v1", "--port", "0", *more]
     environment = {"KUBECONFIG": str(kubeconfig), "PATH": "/usr/bin:/bin"}
     with log.open("wb") as output:
-        process = subprocess.Popen(words, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=output, stderr=output)
+
+
+def start_controller(kubeconfig: Path, log: Path, *more: str) -> subprocess.Popen[bytes]:
+    """The same, once it has begun to work."""
+    process = launch_controller(kubeconfig, log, *more)
     wait_until(lambda: "answering HTTP" in log.read_text())
     return process
 

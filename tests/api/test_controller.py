@@ -6,8 +6,6 @@ import itertools
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ from tests.cluster.control_plane import ControlPlane, pods_complete, start_contr
 from tests.trainjob_cases import changed
 
 from .conftest import CRD, jobs
-from .controllers import ROOT, a_controller, start_controller, wait_until
+from .controllers import a_controller, launch_controller, start_controller, wait_until
 
 KINDS = {"jobs": "/apis/batch/v1", "configmaps": "/api/v1", "pods": "/api/v1"}
 
@@ -42,9 +40,7 @@ def plane() -> Iterator[ControlPlane]:
 @pytest.fixture
 def namespace(plane: ControlPlane) -> str:
     name = f"team-{next(_numbers)}"
-    plane.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    wait_until(lambda: plane.server.request("GET", account).status == 200)
+    plane.server.make_namespace(name)
     return name
 
 
@@ -252,9 +248,7 @@ def test_a_controller_that_is_told_to_end_while_it_starts_ends_in_order_and_lead
     plane: ControlPlane, tmp_path: Path, after: float
 ) -> None:
     lease = f"early-{after}".replace(".", "-")
-    words = [sys.executable, "-m", "mmaction_operator.controller.start", "--trainer-image", "trainer:v1", "--port", "0"]
-    environment = {"KUBECONFIG": str(plane.server.kubeconfig), "PATH": "/usr/bin:/bin"}
-    process = subprocess.Popen([*words, f"--lease=default/{lease}"], cwd=ROOT, env=environment)
+    process = launch_controller(plane.server.kubeconfig, tmp_path / "log", f"--lease=default/{lease}")
     wait_until(lambda: holds_back(process.pid, signal.SIGTERM))
     time.sleep(after)
     process.terminate()

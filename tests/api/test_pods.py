@@ -51,9 +51,7 @@ def add_nodes(plane: ControlPlane) -> None:
 def namespace(server: ApiServer) -> Iterator[str]:
     """A namespace that no other test uses; what it has goes with the test, and with it the room that it takes."""
     name = f"team-{next(_numbers)}"
-    server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    wait_until(lambda: server.request("GET", account).status == 200)
+    server.make_namespace(name)
     yield name
     server.kubectl("delete", "trainjobs", "--all", f"--namespace={name}")
     wait_until(lambda: not pods(server, name))

@@ -68,9 +68,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         plane.server.define(CRD)
         plane.add_fake_nodes(4)
         for name in (SYSTEM, TEAM):
-            plane.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-            account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-            wait_until(lambda account=account: plane.server.request("GET", account).status == 200)
+            plane.server.make_namespace(name)
         yield Recorded(plane, account_of_chart(plane.server, SYSTEM), folder / "log")
 
 

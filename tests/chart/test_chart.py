@@ -7,15 +7,12 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from mmaction_operator.controller.metrics import BY_PHASE, Metrics, State
-from mmaction_operator.kube import Controller, Store
-from mmaction_operator.ports import PortRange, PortRegistry
+from scripts.pages import all_metrics
 from tests.cluster.chart import CHART
 from tests.cluster.programs import program
 
@@ -83,11 +80,7 @@ def test_the_readme_is_that_of_the_values() -> None:
 
 
 def test_alerts_and_dashboard_ask_for_metrics_that_there_are() -> None:
-    metrics = Metrics()
-    informer: Any = SimpleNamespace(store=Store({BY_PHASE: lambda _: []}))
-    state = State(Controller(lambda _: None), informer, PortRegistry(PortRange(20000, 20001)))
-    metrics.registry.register(state)
-    known = {family.name for family in metrics.registry.collect()}
+    known = {family.name for family in all_metrics().registry.collect()}
     rules = run(program("helm"), "template", "release", CHART, VERSION, "--set=prometheusRule.enabled=true").stdout
     dashboard = (CHART / "files" / "dashboard.json").read_text()
     asked = set(re.findall(r"mmaction_operator_\w+", rules + dashboard))

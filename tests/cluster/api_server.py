@@ -95,6 +95,12 @@ class ApiServer:
         self.kubectl("apply", "--server-side", "--validate=strict", "-f", definition)
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", definition)
 
+    def make_namespace(self, name: str) -> None:
+        """Make a namespace, one that pods can be made in: they need its service account."""
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        account = ("serviceaccount/default", f"--namespace={name}")
+        self.kubectl("wait", "--for=create", "--timeout=60s", *account)
+
     def request(self, method: str, path: str, body: dict[str, Any] | None = None, **headers: str) -> Answer:
         """One request as administrator, JSON both ways; a refusal is an answer like any other."""
         connection = http.client.HTTPSConnection(self.address, self.PORT, context=self._tls, timeout=60)

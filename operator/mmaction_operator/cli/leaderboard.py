@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from mmaction_operator.api import reference
 from mmaction_trainer import storage
 from mmaction_trainer.storage import open_storage
 
@@ -64,9 +65,8 @@ def as_table(board: Board) -> None:
 def as_markdown(board: Board) -> None:
     """For a document."""
     for ranking in board.rankings:
-        lines = [COLUMNS, ("---",) * len(COLUMNS)]
-        lines += [tuple(shown(name, value).replace("|", "\\|") for name, value in row.items()) for row in rows(ranking)]
-        text = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        cells = (tuple(shown(name, value) for name, value in row.items()) for row in rows(ranking))
+        text = reference.table(COLUMNS, cells)
         output.print(f"{ranking.title}\n\n{text}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -60,8 +61,13 @@ class Predictions:
 
     def best(self, count: int) -> Labels:
         """(videos, count), classes by falling score, as MMAction2 sorts them."""
-        order: Labels = np.argsort(self.scores, axis=1)
-        return order[:, -count:][:, ::-1]
+        return self._order[:, :count]
+
+    @cached_property
+    def _order(self) -> Labels:
+        """(videos, classes): sorted once, for all that is counted by it."""
+        rising: Labels = np.argsort(self.scores, axis=1)
+        return rising[:, ::-1]
 
 
 def lines(path: Path) -> list[str]:
