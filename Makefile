@@ -7,7 +7,7 @@ LOCK := $(RESOLVE) pyproject.toml
 # Parts of the above, for layers of images. What torch needs and others too is left to the others' layer: a new version
 # of it must not build torch's anew.
 PART := $(RESOLVE) --no-header --no-annotate
-SHARED := jinja2 markupsafe numpy pillow setuptools typing-extensions
+SHARED := filelock fsspec jinja2 markupsafe numpy pillow setuptools typing-extensions
 
 # As pip does: trust the machine's certificates, its company's proxy among them, where it has any.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
