@@ -33,6 +33,7 @@ def generated() -> dict[str, str]:
         VALUES: values_schema((ROOT / VALUES).read_text(encoding="utf-8")),
         "docs/reference/trainjob.md": f"<!-- {GENERATED} -->\n\n{reference()}",
         "docs/reference/commands.md": f"<!-- {FROM_CODE} -->\n\n{pages.commands()}",
+        "docs/reference/preflight.md": f"<!-- {FROM_CODE} -->\n\n{pages.preflight()}",
         "docs/reference/failures.md": f"<!-- {FROM_CODE} -->\n\n{pages.failures()}",
         "docs/reference/signals.md": f"<!-- {FROM_CODE} -->\n\n{pages.signals((ROOT / VALUES).parent)}",
     }

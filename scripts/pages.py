@@ -24,6 +24,8 @@ from mmaction_operator.plan.course import FIRST_WAIT, LONGEST_WAIT
 from mmaction_operator.plan.failures import MOST_FREE, OF_A_CLUSTER, RETRY
 from mmaction_operator.ports import PortRange, PortRegistry
 from mmaction_trainer.contract.errors import FAILURES, Failure
+from mmaction_trainer.contract.preflight import CHECKS
+from mmaction_trainer.data.decoding import FEWEST
 
 TOLD = {"plain": "Normal", "warning": "Warning", "none": ""}
 RETRIED = {"never": "fails at once", "charged": "tried again, counted", "free": "tried again, not counted"}
@@ -75,6 +77,32 @@ attempt: what it finds ends the job, of whatever class, and once it is mended th
 def _of_failure(kind: type[Failure]) -> tuple[str, ...]:
     means = inspect.getdoc(kind) or ""
     return str(kind.exit_code), kind.name, means, kind.remedy, RETRIED[RETRY.get(kind.name, "charged")]
+
+
+def preflight() -> str:
+    """docs/reference/preflight.md: what is checked before a GPU is asked for."""
+    introduction = f"""\
+# Preflight
+
+What is checked before a GPU is asked for: on a cluster by a small pod, with `trainjob run` as its first step, and by
+itself with `trainjob preflight FILE`. All checks are made, whatever one of them finds, and told at once: what has to be
+mended apart from what only has to be known. The first thing to mend ends the job; nothing is left in storage.
+
+`trainjob preflight FILE --output json` is the same for programs. A few videos of each split are decoded, or all of them
+with `--full` (`spec.dataset.decode: all` on a cluster). What is fetched stays in the cache for the training.
+`spec.preflight: false` leaves all of this out.
+
+A video may be up to {FEWEST} times shorter than what the model sees at once: MMAction2 then shows frames again.
+"""
+    after = """
+## The estimate of memory
+
+A training step is taken on torch's meta device, which computes nothing and allocates nothing, but knows every tensor
+that autograd would keep. Parameters, gradients, DDP's buckets and the optimizer's state are added. CUDA itself (about
+half a gigabyte) and cuDNN's workspaces are not in it. Beside what MMAction2 has published for a batch of 8: SlowFast
+R50 6.4 GB (6.2 published), I3D R50 5.4 GB (5.2), TimeSformer with divided attention 15.1 GB (14.3).
+"""
+    return f"{introduction}\n{table(('Check', 'Passes where'), CHECKS.items())}{after}"
 
 
 def signals(chart: Path) -> str:

@@ -5,13 +5,14 @@ rclone's repeats a checksum that it never compared with the content, ignores If-
 
 from __future__ import annotations
 
+import json
 import sys
 import sysconfig
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,10 @@ class S3Server:
     folder: Path
     access_key: str = "test-access-key"
     secret_key: str = "test-secret-key"
+
+    def guest(self) -> S3Server:
+        """The server as somebody sees it who may do nothing there; versitygw has such a user."""
+        return replace(self, access_key="guest-access-key", secret_key="guest-secret-key")
 
     def environment(self) -> dict[str, str]:
         """What a process needs to use this server and no other."""
@@ -77,10 +82,15 @@ def start_s3() -> Iterator[S3Server]:
 def serve_s3(address: str, folder: Path) -> Iterator[S3Server]:
     """versitygw at an address of this machine, with its buckets and log below ``folder``."""
     server = S3Server(f"http://{address}:{PORT}", folder / "buckets")
+    users = folder / "users"
+    users.mkdir(parents=True)
+    guest = {"access": server.guest().access_key, "secret": server.guest().secret_key, "role": "user"}
+    (users / "users.json").write_text(json.dumps({"accessAccounts": {guest["access"]: guest}}))
     command: list[str | Path] = [
         program("versitygw"),
         *("--access", server.access_key, "--secret", server.secret_key),
         *("--port", f"{address}:{PORT}", "--quiet"),
+        *("--iam-dir", users),
         *("posix", server.folder),
     ]
     with answering("versitygw", command, server, folder):

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,10 @@ from examples.demo import clips
 from mmaction_trainer.storage import Storage, open_storage
 from tests.cluster import cgroups, process
 from tests.cluster.api_server import ApiServer
+from tests.cluster.chart import CHART
 from tests.cluster.clusters import Cluster
+
+from .jobs import helm, image_values, with_credentials
 
 _numbers = count()
 
@@ -205,3 +208,21 @@ def results(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     for name, value in cluster.s3.environment().items():
         monkeypatch.setenv(name, value)
     return open_storage
+
+
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
+    """The operator, installed from its chart under the restricted pod security level; its namespace."""
+    namespace = "mmaction-system"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    where = ("--namespace", namespace, "--wait", "--timeout", "120s")
+    helm(cluster, "install", "mmaction", CHART, *where, *image_values(images))
+    yield namespace
+    helm(cluster, "uninstall", "mmaction", "--namespace", namespace, "--wait")
+
+
+@pytest.fixture
+def team(cluster: Cluster, operator: str, namespace: str) -> str:
+    """A team's namespace, with its S3 credentials, under the restricted pod security level."""
+    return with_credentials(cluster, namespace)

@@ -15,6 +15,7 @@ from mmaction_trainer.storage import Storage
 from mmaction_trainer.storage.published import verify
 from tests.cluster.clusters import Cluster
 from tests.cluster.programs import program
+from tests.cluster.s3 import S3Server
 
 SECRET = "s3-credentials"
 
@@ -40,11 +41,19 @@ def image_values(images: dict[str, str]) -> list[str]:
 
 def with_credentials(cluster: Cluster, namespace: str) -> str:
     """A namespace, once it has the S3 credentials."""
-    keys = {name: value for name, value in cluster.s3.environment().items() if name.startswith("AWS_ACCESS")}
-    keys |= {"AWS_SECRET_ACCESS_KEY": cluster.s3.secret_key, "AWS_ENDPOINT_URL": cluster.s3_in_pods}
-    named = {"name": SECRET, "namespace": namespace}
-    cluster.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": keys})
+    add_secret(cluster, namespace, SECRET, cluster.s3)
     return namespace
+
+
+def add_secret(cluster: Cluster, namespace: str, name: str, user: S3Server) -> None:
+    """A Secret with the keys of a user of the S3 server."""
+    keys = {
+        "AWS_ACCESS_KEY_ID": user.access_key,
+        "AWS_SECRET_ACCESS_KEY": user.secret_key,
+        "AWS_ENDPOINT_URL": cluster.s3_in_pods,
+    }
+    named = {"name": name, "namespace": namespace}
+    cluster.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": keys})
 
 
 def a_job(name: str, namespace: str, data: str, **spec: Any) -> Manifest:

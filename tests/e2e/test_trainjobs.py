@@ -7,7 +7,7 @@ import json
 import random
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ import yaml
 from mmaction_operator.ports import PortRange, choose, start_of
 from mmaction_trainer.storage import Storage, open_storage
 from mmaction_trainer.storage.published import verify
-from tests.cluster.chart import CHART
 from tests.cluster.clusters import Cluster
 
 from .conftest import Shell, output_of_success
@@ -26,8 +25,6 @@ from .jobs import (
     check_success,
     ended,
     events,
-    helm,
-    image_values,
     is_over,
     objects,
     path_of,
@@ -39,24 +36,6 @@ from .jobs import (
 
 VIDEOS = "/var/lib/videos"
 CONFIG = "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb"
-
-
-@pytest.fixture(scope="module")
-def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
-    """The operator, installed from its chart under the restricted pod security level; its namespace."""
-    namespace = "mmaction-system"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    cluster.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
-    where = ("--namespace", namespace, "--wait", "--timeout", "120s")
-    helm(cluster, "install", "mmaction", CHART, *where, *image_values(images))
-    yield namespace
-    helm(cluster, "uninstall", "mmaction", "--namespace", namespace, "--wait")
-
-
-@pytest.fixture
-def team(cluster: Cluster, operator: str, namespace: str) -> str:
-    """A team's namespace, with its S3 credentials, under the restricted pod security level."""
-    return with_credentials(cluster, namespace)
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ JOB: dict[str, Any] = {
         "training": {"epochs": 1, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0},
         "evaluation": {"clips": 1, "crops": 1},
         "resources": {"gpusPerNode": 0, "processesPerNode": 2},
+        "preflight": False,  # test_faults.py is about that
     },
 }
 

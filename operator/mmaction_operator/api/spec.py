@@ -89,6 +89,16 @@ class DatasetSpec(APIModel):
         default=None,
         description="Folder below the URI that paths in list and csv files are relative to. Default: videos.",
     )
+    decode: Literal["sample", "all"] = Field(
+        default="sample",
+        description="Which videos the preflight decodes: `sample` is a few of each split, `all` takes as long as "
+        "fetching and opening every one.",
+    )
+    leakage: Literal["refuse", "warn"] = Field(
+        default="refuse",
+        description="What the preflight makes of videos that are in train and in val or test, by name or by content. "
+        "With `warn` the job trains, and its accuracy says nothing of videos that it has not seen.",
+    )
 
     @property
     def classes(self) -> int:
@@ -288,7 +298,8 @@ class TrainJobSpec(APIModel):
     pods: PodsSpec = PodsSpec()
     preflight: bool = Field(
         default=True,
-        description="On a cluster, check data, storage and weights in a small pod before any GPU is asked for.",
+        description="Check data, storage, weights and model before any GPU is asked for: on a cluster in a small pod, "
+        "with `trainjob run` as its first step.",
     )
     backoff_limit: int = Field(
         default=3,

@@ -10,7 +10,7 @@ import typer
 
 from mmaction_trainer.contract.errors import FAILURES, Failure
 
-from . import jobs, leaderboard, logs, results, run, status, submit, zoo
+from . import jobs, leaderboard, logs, preflight, results, run, status, submit, zoo
 from .program import PROGRAM
 from .terminal import errors
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run.run)
+app.command("preflight")(preflight.preflight)
 app.command("render")(jobs.render)
 app.command("validate")(jobs.validate)
 app.command("zoo")(zoo.zoo)

@@ -12,12 +12,13 @@ import typer
 from mmaction_operator import api, local
 from mmaction_operator.local.paths import resolve
 from mmaction_operator.local.run import Settings
-from mmaction_operator.ports import LeaseFolder, PortRange
+from mmaction_operator.ports import PortRange
 from mmaction_operator.render import render
 from mmaction_trainer.contract.errors import failure_class
 from mmaction_trainer.contract.result import Result, Score
 
 from .jobs import JobFile
+from .preflight import report_of, table, tell
 from .terminal import errors, output, watching
 
 
@@ -29,24 +30,18 @@ def run(
     ] = "20000-29399",
     grace: Annotated[float, typer.Option(min=0, help="Seconds that ranks have to stop after Ctrl-C.")] = 60.0,
 ) -> None:
-    """Train on this machine: lease a port and GPUs, run torchrun, test, and leave the results in storage."""
+    """Train on this machine: check all, lease a port and GPUs, run torchrun, test, leave the results in storage."""
     job = resolve(api.read(file), file.resolve().parent)
     rendered = render(job)
-    for warning in rendered.warnings:
+    for warning in () if job.spec.preflight else rendered.warnings:
         errors.print(f"warning: {warning}", style="yellow", markup=False)
-    settings = Settings(
-        state=_state(), leases=LeaseFolder.of_machine(os.environ), ports=PortRange.parse(ports), wait=wait, grace=grace
-    )
-    with watching(job.metadata.name) as watcher:
+    settings = Settings.of_machine(os.environ, ports=PortRange.parse(ports), wait=wait, grace=grace)
+    with watching(job.metadata.name, output) as watcher:
         ended = local.run.run(job, rendered, str(uuid.uuid4()), settings, watcher)
+    if report := report_of(ended):
+        output.print(table(report))
+        tell(ended, report)
     _tell(ended.result, ended.folder)
-
-
-def _state() -> Path:
-    """``$TRAINJOB_STATE``, else ``mmaction-operator/runs`` in the user's state folder."""
-    if folder := os.environ.get("TRAINJOB_STATE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state")) / "mmaction-operator" / "runs"
 
 
 def _tell(result: Result, folder: Path) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mmaction_operator.api.status import ProgressStatus
-from mmaction_operator.local.run import Watcher
+from mmaction_operator.local.launcher import Watcher
 from mmaction_trainer.contract.progress import Progress
 
 # A pipe or a file has no width of its own; rich would fold tables at 80 columns.
@@ -22,13 +22,15 @@ errors = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty()
 
 
 @contextmanager
-def watching(title: str) -> Iterator[Watcher]:
-    """A watcher for the terminal at hand."""
-    if not output.is_terminal:
-        yield Watcher(say=lambda text: _print(f"{title}: {text}"), show=_Lines(title).show)
+def watching(title: str, console: Console) -> Iterator[Watcher]:
+    """A watcher that shows on a console what happens."""
+    if not console.is_terminal:
+        yield Watcher(say=lambda text: _print(f"{title}: {text}", console), show=_Lines(title, console).show)
         return
-    with Live(console=output, refresh_per_second=4, transient=True) as live:
-        yield Watcher(say=lambda text: _print(text), show=lambda progress: live.update(picture(title, progress)))
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        yield Watcher(
+            say=lambda text: _print(text, console), show=lambda progress: live.update(picture(title, progress))
+        )
 
 
 def picture(title: str, progress: Progress) -> Table:
@@ -106,16 +108,16 @@ def print_listed(title: str, rows: Sequence[tuple[str, str]]) -> None:
 class _Lines:
     """A line for each stage and each epoch, for output that is read later."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, title: str, console: Console) -> None:
+        self.title, self.console = title, console
         self.seen: tuple[str, int | None, float | None] | None = None
 
     def show(self, progress: Progress) -> None:
         now = (progress.stage, progress.epoch, progress.top1)
         if now != self.seen:
             self.seen = now
-            _print(f"{self.title}: {headline(progress)} {words(progress)}".rstrip())
+            _print(f"{self.title}: {headline(progress)} {words(progress)}".rstrip(), self.console)
 
 
-def _print(text: str) -> None:
-    output.print(text, markup=False, soft_wrap=True)
+def _print(text: str, console: Console = output) -> None:
+    console.print(text, markup=False, soft_wrap=True)

@@ -10,31 +10,26 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
+from typing import Any, Self
 
 from mmaction_operator.api import TrainJob
 from mmaction_operator.plan import run_of
 from mmaction_operator.ports import GPULease, Holder, LeaseFolder, PortLease, PortRange, lease_gpus, lease_port
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import ConfigFailure, Failure, PortFailure
-from mmaction_trainer.contract.progress import Progress
-from mmaction_trainer.contract.result import FailureReport, Result
+from mmaction_trainer.contract.errors import ConfigFailure, PortFailure
+from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import JobIdentity, Rendezvous
 
 from .devices import visible_gpus
+from .launcher import Watcher, follow, run_folder, start
 
 PORT_ATTEMPTS = 5
-SECONDS_BETWEEN_LOOKS = 0.3
 
 
 @dataclass(frozen=True)
@@ -55,13 +50,11 @@ class Settings:
     wait: bool = False
     grace: float = 60.0
 
-
-@dataclass
-class Watcher:
-    """Who is told what happens: a terminal, or a test."""
-
-    say: Callable[[str], None]
-    show: Callable[[Progress], None]
+    @classmethod
+    def of_machine(cls, environ: Mapping[str, str], **others: Any) -> Self:
+        """This machine's: run directories in ``$TRAINJOB_STATE``, else ``mmaction-operator/runs`` in the user's own."""
+        state = Path(environ.get("XDG_STATE_HOME", Path.home() / ".local/state")) / "mmaction-operator" / "runs"
+        return cls(Path(environ.get("TRAINJOB_STATE", state)), LeaseFolder.of_machine(environ), **others)
 
 
 @dataclass(frozen=True)
@@ -73,12 +66,18 @@ class Ended:
 
 
 def run(job: TrainJob, rendered: Rendered, uid: str, settings: Settings, watcher: Watcher) -> Ended:
-    """Run a job to its end; a port that something else took is replaced in a new attempt.
+    """Check a job, then run it to its end; a port that something else took is replaced in a new attempt.
 
     Raises:
         Failure: the run could not be started.
     """
     refuse_other_machines(job)
+    if job.spec.preflight:
+        checked = preflight(job, rendered, uid, settings, watcher)
+        if checked.result.outcome == "Failed":
+            return checked
+        for warning in checked.result.warnings:
+            watcher.say(f"warning: {warning}")
     identity = JobIdentity(namespace=job.metadata.namespace, name=job.metadata.name, uid=uid)
     taken: frozenset[int] = frozenset()
     with gpus(job, Holder.of(identity, datetime.now(UTC)), settings, watcher) as devices:
@@ -137,77 +136,31 @@ def try_once(
     watcher: Watcher,
 ) -> Ended:
     """One attempt: write what the launcher is told, start it, and follow it to its end."""
-    folder = settings.state / identity.namespace / identity.name / identity.uid / f"attempt-{identity.attempt}"
-    (folder / layout.LOGS).mkdir(parents=True)
-    (folder / layout.CONFIG).write_text(rendered.text)
     told = run_of(job, rendered, identity, Rendezvous(port=port.port))
-    told.write(folder / layout.RUN)
+    folder = run_folder(settings.state, f"attempt-{identity.attempt}", rendered, told)
     watcher.say(
         f"attempt {identity.attempt}: port {port.port}, rendezvous {identity.rendezvous_id}, "
         f"{told.world.size} ranks on {', '.join(devices.devices) or 'CPU'}, learning rate {rendered.effective_lr:g}"
     )
-    process = start(folder, devices, port, settings)
-    follow(process, folder, settings, watcher)
-    path = folder / layout.RESULT
-    return Ended(Result.read(path) if path.exists() else unexplained(told.results_uri, process, folder), folder)
-
-
-def start(folder: Path, devices: GPULease, port: PortLease, settings: Settings) -> subprocess.Popen[bytes]:
-    """Start the launcher in a session of its own, so that Ctrl-C reaches it through us alone.
-
-    It inherits the leases: should this process be killed, they last as long as the training.
-    """
     fds = port.pass_fds + devices.pass_fds
-    with (folder / layout.LOGS / "launcher.log").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "mmaction_trainer.launch", str(folder), f"--grace={settings.grace}"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={
-                **os.environ,
-                "CUDA_VISIBLE_DEVICES": ",".join(devices.devices),
-                layout.LEASE_FDS: ",".join(map(str, fds)),
-            },
-            pass_fds=fds,
-            start_new_session=True,
-        )
+    environment = {
+        "CUDA_VISIBLE_DEVICES": ",".join(devices.devices),
+        layout.LEASE_FDS: ",".join(map(str, fds)),
+    }
+    process = start(folder, [f"--grace={settings.grace}"], environment, fds)
+    stopping = f"the ranks finish their iteration and leave a checkpoint ({settings.grace:g} s at most)"
+    return Ended(follow(process, folder, watcher, stopping), folder)
 
 
-def follow(process: subprocess.Popen[bytes], folder: Path, settings: Settings, watcher: Watcher) -> None:
-    """Show progress until the launcher ends; pass signals on to it."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        watcher.say(f"stopping: the ranks finish their iteration and leave a checkpoint ({settings.grace:g} s at most)")
-        process.send_signal(signal.SIGTERM)
-
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for signum, handler in before.items():
-        if handler != signal.SIG_IGN:  # nohup
-            signal.signal(signum, stop)
-    try:
-        while process.poll() is None:
-            show(folder, watcher)
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        show(folder, watcher)
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-
-
-def show(folder: Path, watcher: Watcher) -> None:
-    """Pass on the newest progress."""
-    path = folder / layout.PROGRESS
-    if path.exists():
-        watcher.show(Progress.read(path))
+def preflight(job: TrainJob, rendered: Rendered, uid: str, settings: Settings, watcher: Watcher) -> Ended:
+    """Check what can be checked before GPUs are held; the folder has ``preflight.json`` afterwards."""
+    identity = JobIdentity(namespace=job.metadata.namespace, name=job.metadata.name, uid=uid, attempt=0)
+    told = run_of(job, rendered, identity, Rendezvous(port=0))
+    folder = run_folder(settings.state, "preflight", rendered, told)
+    process = start(folder, ["--preflight"], {"CUDA_VISIBLE_DEVICES": ""}, ())
+    return Ended(follow(process, folder, watcher, "the preflight ends"), folder)
 
 
 def port_was_taken(result: Result) -> bool:
     """Whether the attempt ended because something outside the product held its port."""
     return result.error is not None and result.error.exit_code == PortFailure.exit_code
-
-
-def unexplained(results_uri: str, process: subprocess.Popen[bytes], folder: Path) -> Result:
-    """The result of a launcher that left none."""
-    failure = Failure(str(folder / layout.LOGS / "launcher.log"), f"the launcher ended with code {process.returncode}")
-    return Result(outcome="Failed", results_uri=results_uri, port=0, world_size=0, error=FailureReport.of(failure))

@@ -17,7 +17,7 @@ COMPLETE, FAILED = "Complete", "Failed"
 
 CONDITIONS: Mapping[str, str] = {
     VALIDATED: "The config renders. False only where it does not, and then the job has failed.",
-    PREFLIGHTED: "Data, storage and weights are as they should be, or were not to be checked.",
+    PREFLIGHTED: "Data, storage, weights and model are as they should be, or were not to be checked.",
     SUSPENDED: "Nothing is to train for now, as `spec.suspend` says. Not there on a job that never was suspended.",
     RUNNING: "The pods of the attempt all run. Where it is False, its reason says what the attempt waits for.",
     COMPLETE: "The job is over, and its results are in storage under their manifest.",
@@ -28,7 +28,7 @@ CONDITIONS: Mapping[str, str] = {
 
 PHASES: Mapping[Phase, str] = {
     "Pending": "Something is waited for: a node, an image, a Secret, a queue. The conditions say what.",
-    "Validating": "The preflight checks data, storage and weights, without a GPU.",
+    "Validating": "The preflight checks data, storage, weights and model, without a GPU.",
     "Starting": "The pods run. They fetch videos and weights, find each other, and build the model.",
     "Running": "It trains.",
     "Testing": "The best checkpoint is tested, and results go to storage.",
@@ -80,8 +80,8 @@ class Meaning:
 REASONS: Mapping[str, Meaning] = {
     Reason.RENDERED: Meaning("the config renders", "the checks begin"),
     Reason.NOT_ASKED: Meaning("`spec.preflight` is false", "the pods are made without a check"),
-    Reason.CHECKING: Meaning("a pod without a GPU checks data, storage and weights", "minutes at most"),
-    Reason.PASSED: Meaning("data, storage and weights are as they should be", "the attempt begins"),
+    Reason.CHECKING: Meaning("a pod without a GPU checks data, storage, weights and model", "minutes at most"),
+    Reason.PASSED: Meaning("data, storage, weights and model are as they should be", "the attempt begins"),
     Reason.NOT_MADE: Meaning(
         "a quota, the pod security level or a name that is taken keeps the controller from making an object",
         "mend what the message says; it is tried again every 30 seconds",

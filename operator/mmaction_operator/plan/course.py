@@ -1,7 +1,7 @@
 """Where a job is on its way, decided from what exists alone.
 
     Invalid ── the config does not render
-    Preflight ── a small pod checks data, storage and weights
+    Preflight ── a small pod checks data, storage, weights and model
     Attempt n ── a Job trains; a failed one is followed by the next, after a wait
     Complete, Failed ── the end
 

@@ -162,7 +162,7 @@ def job_of(job: TrainJob, attempt: int, port: int, settings: Settings, seconds: 
 def preflight_pod(job: TrainJob, settings: Settings) -> Object:
     """The pod that checks, before one is made that holds GPUs."""
     launcher = container(job, ["--preflight"], settings)
-    launcher["resources"] = {"requests": {"cpu": "100m", "memory": "512Mi"}}
+    launcher["resources"] = {"requests": {"cpu": "100m", "memory": "1Gi"}}
     described = metadata(job, names.attempt_name(job.metadata.name, names.PREFLIGHT), names.PREFLIGHT)
     return {
         "apiVersion": "v1",

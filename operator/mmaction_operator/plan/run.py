@@ -23,7 +23,8 @@ def run_of(job: TrainJob, rendered: Rendered, identity: JobIdentity, rendezvous:
         pretrained=rendered.weights,
         results_uri=results_uri(job.spec.storage.uri, identity),
         model=job.spec.model.config,
-        frames=rendered.frames,
+        frames=rendered.sees.text,
+        warnings=rendered.warnings,
         config_sha256=rendered.sha256,
         epochs=rendered.epochs,
         effective_lr=rendered.effective_lr,
@@ -56,4 +57,8 @@ def data_source(dataset: DatasetSpec, rendered: Rendered) -> DataSource:
         test=lists and lists.test,
         videos=dataset.videos,
         media=rendered.media,
+        decode=dataset.decode,
+        leakage=dataset.leakage,
+        frames=rendered.sees.frames,
+        span=rendered.sees.span,
     )

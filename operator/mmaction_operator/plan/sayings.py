@@ -49,7 +49,7 @@ def conditions_of(job: TrainJob, course: Course, refused: str, now: datetime) ->
 def sayings(job: TrainJob, course: Course, refused: str) -> list[Saying]:
     """The conditions that hold now."""
     failure = course.failure
-    checked = (Reason.PASSED, "data, storage and weights are as they should be")
+    checked = (Reason.PASSED, "data, storage, weights and model are as they should be")
     if not job.spec.preflight:
         checked = (Reason.NOT_ASKED, "spec.preflight is false: nothing was checked before the pods were made")
     if course.stage == "Invalid":
@@ -57,7 +57,7 @@ def sayings(job: TrainJob, course: Course, refused: str) -> list[Saying]:
         return [(VALIDATED, "False", failure.name, failure.message), (FAILED, "True", failure.name, failure.message)]
     said: list[Saying] = [(VALIDATED, "True", Reason.RENDERED, "the config renders"), *suspension(job, course)]
     if course.stage == "Preflight":
-        checking = waiting(course.seen, Reason.CHECKING, "data, storage and weights are checked")
+        checking = waiting(course.seen, Reason.CHECKING, "data, storage, weights and model are checked")
         return [*said, (PREFLIGHTED, "False", *(not_made(refused) if refused else checking))]
     if course.stage == "Failed" and course.attempt == 0:
         assert failure

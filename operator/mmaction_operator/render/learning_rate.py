@@ -25,6 +25,9 @@ ABSOLUTE = ("eta_min", "eta_max")
 GPUS_OF_A_RECIPE = 8
 """OpenMMLab's recipes are for eight GPUs where their name says nothing else."""
 
+FAR = 30
+"""How many times higher or lower than the recipe's a rate is that deserves a word. Fine-tuning is gentler by ten."""
+
 PRECISIONS: dict[str, Config] = {
     "fp32": {"type": "OptimWrapper"},
     "fp16": {"type": "AmpOptimWrapper", "dtype": "float16", "loss_scale": "dynamic"},
@@ -49,10 +52,16 @@ def apply(draft: Draft, training: TrainingSpec, entry: ZooEntry, *, world_size: 
     batch = world_size * int(draft.get("train_dataloader.batch_size"))
     recipe = float(draft.get(RATE))
     base = base_batch_size(entry)
-    rate = training.lr if training.lr is not None else recipe * batch / base
+    usual = recipe * batch / base
+    rate = usual if training.lr is None else training.lr
     if training.lr is None and batch != base:
         draft = draft.warn(
             f"The learning rate is {rate:g}: the recipe's {recipe:g}, for a batch of {base}, scaled to one of {batch}."
+        )
+    if not usual / FAR <= rate <= usual * FAR:
+        draft = draft.warn(
+            f"spec.training.lr is {rate:g}, {rate / usual:.3g} times what the recipe has for a batch of {batch}, "
+            f"{usual:g}."
         )
     schedulers = [_along(scheduler, rate / recipe) for scheduler in draft.get("param_scheduler")]
     return (

@@ -27,6 +27,7 @@ from . import (
 )
 from .draft import Draft
 from .loaders import Media
+from .sampling import Sampler
 from .source import source
 
 
@@ -45,7 +46,7 @@ class Rendered:
         weights: the checkpoint to start from, which has to lie in ``pretrained/``; None for random weights.
         warnings: what the renderer decided that a user may not expect.
         num_classes: classes of the model.
-        frames: what it sees of a clip: frames, interval and number, such as 32x2x1.
+        sees: what it sees of a video in training.
         media: what the data sets read.
     """
 
@@ -60,7 +61,7 @@ class Rendered:
     weights: Weights | None
     warnings: tuple[str, ...]
     num_classes: int
-    frames: str
+    sees: Sampler
     media: Media
 
 
@@ -109,7 +110,7 @@ def _rendered(job: TrainJob, draft: Draft, weights: Weights | None) -> Rendered:
         weights=weights,
         warnings=draft.warnings,
         num_classes=spec.dataset.classes,
-        frames=sampling.sampler(draft.get("train_pipeline")).text,
+        sees=sampling.sampler(draft.get("train_pipeline")),
         media=loaders.media(draft),
     )
 

@@ -29,6 +29,8 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "dataset.lists.val": ("other.csv", CSV),
     "dataset.lists.test": ("other.csv", CSV),
     "dataset.videos": ("clips", CSV),
+    "dataset.decode": ("all", {}),
+    "dataset.leakage": ("warn", {}),
     "input.frames": (64, {}),
     "input.frameInterval": (4, {}),
     "input.cropSize": (192, {}),

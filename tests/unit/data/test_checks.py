@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from mmaction_trainer.contract.checklist import Checklist
 from mmaction_trainer.contract.errors import DataFailure
+from mmaction_trainer.contract.preflight import Preflight
 from mmaction_trainer.contract.run import DataSource
-from mmaction_trainer.data import Prepared, check
+from mmaction_trainer.data import check
+
+from .conftest import a_clip
 
 Files = Mapping[str, str | bytes | Path]
 Build = Callable[[Files], Path]
@@ -18,22 +22,25 @@ CLIP = Path(__file__).parents[2] / "data" / "clips" / "part_0.mp4"
 LIST: Files = {
     "train.txt": "a.mp4 0\nb.mp4 1\n",
     "val.txt": "c.mp4 1\n",
-    **{f"videos/{name}.mp4": CLIP for name in "abcd"},
+    **{f"videos/{name}.mp4": a_clip(name) for name in "abcd"},
 }
 
 
 @pytest.fixture
-def examine(build: Build, cache: Path) -> Callable[..., Prepared]:
+def examine(build: Build, cache: Path) -> Callable[..., Preflight]:
     """Checks the data set above with some of its files, and of its source, changed."""
 
-    def examine(files: Files, **changes: object) -> Prepared:
+    def examine(files: Files, **changes: object) -> Preflight:
         source = DataSource(uri=str(build({**LIST, **files})), format="list", num_classes=2)
-        return check(source.model_copy(update=changes), cache, lambda done, total, what: None)
+        checklist = Checklist()
+        check(source.model_copy(update=changes), cache, checklist, lambda done, total, what: None)
+        checklist.refuse()
+        return checklist.report
 
     return examine
 
 
-Examine = Callable[..., Prepared]
+Examine = Callable[..., Preflight]
 
 
 def refusal(examine: Examine, files: Files, **changes: object) -> DataFailure:
@@ -159,21 +166,115 @@ def test_folders_with_fewer_frames_than_listed_are_refused(examine: Examine, lin
 
 
 @pytest.mark.parametrize(
-    ("files", "source", "pairs"),
+    ("files", "source", "line"),
     [
-        pytest.param({"val.txt": "b.mp4 1\n"}, {}, ["train and val", "train and test"], id="train in val"),
-        pytest.param({"test.txt": "a.mp4 0\n"}, {"test": "test.txt"}, ["train and test"], id="train in test"),
-        pytest.param({"test.txt": "c.mp4 1\nd.mp4 0\n"}, {"test": "test.txt"}, ["val and test"], id="val in test"),
-        pytest.param({}, {"val": "train.txt"}, ["train and val", "train and test"], id="train is val"),
-        pytest.param({}, {"test": "val.txt"}, [], id="val is test"),
+        pytest.param({"val.txt": "b.mp4 1\n"}, {}, "val.txt:1", id="train in val"),
+        pytest.param({"test.txt": "a.mp4 0\n"}, {"test": "test.txt"}, "test.txt:1", id="train in test"),
+        pytest.param({}, {"val": "train.txt"}, "train.txt:1", id="train is val"),
+        pytest.param({"videos/c.mp4": a_clip("a")}, {}, "val.txt:1", id="a copy under another name"),
     ],
 )
-def test_a_video_in_two_splits_is_a_warning(
-    examine: Examine, files: Files, source: Mapping[str, object], pairs: list[str]
+def test_a_video_of_train_in_val_or_test_is_refused_unless_the_job_takes_it(
+    examine: Examine, files: Files, source: Mapping[str, object], line: str
 ) -> None:
-    warnings = examine(files, **source).warnings
-    assert len(warnings) == len(pairs)
-    assert all(f"in both {pair}" in warning for pair, warning in zip(pairs, warnings, strict=True))
+    failure = refusal(examine, files, **source)
+    assert failure.where == line
+    assert "is in train too" in failure.found
+    assert "spec.dataset.leakage" in failure.do
+    (warning,) = examine(files, **source, leakage="warn").warnings
+    assert warning.startswith(f"{line}: ")
+
+
+def test_val_and_test_that_overlap_in_part_are_a_warning(examine: Examine) -> None:
+    (warning,) = examine({"test.txt": "c.mp4 1\nd.mp4 0\n"}, test="test.txt").warnings
+    assert warning.startswith("1 videos are in both val and test, such as c.mp4; ")
+    assert examine({}, test="val.txt").warnings == ()
+
+
+def test_clips_of_one_recording_on_both_sides_are_a_warning(examine: Examine) -> None:
+    names = [f"v_Run_g0{group}_c0{clip}.mp4" for group in (1, 2) for clip in (1, 2)]
+    files: Files = {f"videos/run/{name}": a_clip(name) for name in names}
+    lists = {"train.txt": f"run/{names[0]} 0\nrun/{names[2]} 1\n", "val.txt": f"run/{names[1]} 0\n"}
+    (warning,) = examine({**files, **lists}).warnings
+    assert warning.startswith(
+        f"1 recordings have clips in train and in test, such as run/{names[0]} and run/{names[1]}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        pytest.param(
+            {"train.txt": "a.mp4 0\na.mp4 0\nb.mp4 1\n"}, "train.txt:1, a.mp4 and train.txt:2, a.mp4", id="name"
+        ),
+        pytest.param({"videos/b.mp4": a_clip("a")}, "train.txt:1, a.mp4 and train.txt:2, b.mp4", id="content"),
+        pytest.param({"val.txt": "c.mp4 1\nc.mp4 1\n"}, "val.txt:1, c.mp4 and val.txt:2, c.mp4", id="val is test"),
+    ],
+)
+def test_a_video_that_is_twice_in_a_split_is_a_warning(examine: Examine, files: Files, told: str) -> None:
+    (warning,) = examine(files).warnings
+    assert warning.startswith("1 videos are more than once in ")
+    assert warning.endswith(told)
+
+
+def test_a_video_with_two_labels_is_refused_with_both_lines(examine: Examine) -> None:
+    failure = refusal(examine, {"train.txt": "a.mp4 0\nb.mp4 1\na.mp4 1\n"})
+    assert (failure.where, failure.found) == ("train.txt:3", "'a.mp4' has label 1, and train.txt:1 gives it 0")
+
+
+def test_every_check_is_made_whatever_another_finds(examine: Examine) -> None:
+    failure = refusal(
+        examine,
+        {"train.txt": "a.mp4 0\nb.mp4 7\n", "classes.txt": "run\nwalk\nfly\n", "val.txt": "gone.mp4 1\n"},
+    )
+    for told in ("classes.txt: 3 classes", "train.txt:2: label 7", "val.txt:1: 'gone.mp4' is not there"):
+        assert told in str(failure)
+
+
+def test_what_depends_on_a_check_that_failed_is_skipped_and_says_why(build: Build, cache: Path) -> None:
+    checklist = Checklist()
+    source = DataSource(uri=str(build({**LIST, "val.txt": "gone.mp4 1\n"})), format="list", num_classes=2)
+    assert check(source, cache, checklist, lambda done, total, what: None) is None
+    outcomes = {made.name: (made.outcome, made.said) for made in checklist.report.checks}
+    assert outcomes["decoding"] == outcomes["frames"] == ("skipped", "videos are missing")
+    assert outcomes["leakage"][0] == "passed", "names can be compared without videos"
+
+
+@pytest.mark.parametrize(("frames", "span", "outcome"), [(8, 16, "passed"), (32, 200, "warned"), (160, 160, "failed")])
+def test_videos_shorter_than_a_clip_are_a_warning_and_next_to_none_a_refusal(
+    build: Build, cache: Path, frames: int, span: int, outcome: str
+) -> None:
+    """The clip has 32 frames."""
+    source = DataSource(uri=str(build(LIST)), format="list", num_classes=2, frames=frames, span=span)
+    checklist = Checklist()
+    check(source, cache, checklist, lambda done, total, what: None)
+    (found,) = [made for made in checklist.report.checks if made.name == "frames"]
+    assert found.outcome == outcome
+    if outcome == "failed":
+        assert "has 32 frames, and the model sees 160 at once" in found.errors[0].message
+    if outcome == "warned":
+        assert "3 of 3 videos that were decoded are shorter than a clip, which spans 200 frames" in found.warnings[0]
+
+
+def test_all_videos_are_decoded_where_the_job_says_so_with_progress(build: Build, cache: Path) -> None:
+    names = [f"{number:02}.mp4" for number in range(30)]
+    files: Files = {f"videos/{name}": a_clip(name) for name in names}
+    damaged = {"videos/17.mp4": a_clip("17.mp4")[:79_000]}
+    lists = {"train.txt": "".join(f"{name} {number % 2}\n" for number, name in enumerate(names))}
+    source = DataSource(uri=str(build({**LIST, **files, **damaged, **lists})), format="list", num_classes=2)
+    seen: list[tuple[int, int]] = []
+
+    def report(done: int, total: int, what: str) -> None:
+        if what == "decoding videos":
+            seen.append((done, total))
+
+    for decode, outcome in (("sample", "passed"), ("all", "failed")):
+        checklist = Checklist()
+        seen.clear()
+        check(source.model_copy(update={"decode": decode}), cache, checklist, report)
+        assert checklist.made["decoding"].outcome == outcome
+    assert seen == [(number, 31) for number in range(32)]
+    assert "17.mp4: does not decode" in checklist.made["decoding"].errors[0].message
 
 
 def test_classes_that_train_never_shows_are_a_warning(examine: Examine) -> None:

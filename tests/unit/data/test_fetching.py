@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mmaction_trainer.contract.checklist import Checklist
 from mmaction_trainer.contract.errors import DataFailure, DiskFailure
 from mmaction_trainer.contract.run import LISTS, VIDEOS, DataSource
 from mmaction_trainer.data import check, prepare
@@ -102,9 +103,11 @@ def test_two_data_sets_share_no_file(held: Path, source: DataSource, run_dir: Pa
 
 def test_a_check_fetches_a_few_videos_of_many(held: Path, source: DataSource, cache: Path) -> None:
     names = [f"many/{number:02}.mp4" for number in range(15)]
-    put(held, {f"videos/{name}": CLIP.read_bytes() for name in names})
+    put(held, {f"videos/{name}": CLIP.read_bytes() + bytes(number) for number, name in enumerate(names)})
     put(held, {"train.txt": "".join(f"{name} 1\n" for name in names).encode()})
-    assert check(source, cache, quiet).counts["train"] == 15
+    checklist = Checklist()
+    check(source, cache, checklist, quiet)
+    assert checklist.made["lists"].said.startswith("train 15, ")
     assert 2 < len([path for path in fetched(cache) if "many" in path]) < 10
 
 
@@ -141,8 +144,10 @@ def test_nothing_is_fetched_for_lists_that_are_wrong(
 
 
 def test_a_missing_list_is_refused_with_what_the_bucket_holds(source: DataSource, cache: Path) -> None:
+    checklist = Checklist()
+    check(source.model_copy(update={"train": "lists/train.txt"}), cache, checklist, quiet)
     with pytest.raises(DataFailure) as refused:
-        check(source.model_copy(update={"train": "lists/train.txt"}), cache, quiet)
+        checklist.refuse()
     assert refused.value.where == "lists/train.txt"
     assert f"{source.uri}/ holds rawframes/, train.txt, val.txt, videos/" in refused.value.found
 

@@ -9,7 +9,7 @@ import pytest
 
 from mmaction_trainer.contract.errors import DataFailure
 from mmaction_trainer.contract.run import CLASSES, LISTS, VIDEOS, DataSource
-from mmaction_trainer.data import check, prepare
+from mmaction_trainer.data import prepare
 
 Build = Callable[[Mapping[str, str | bytes | Path]], Path]
 
@@ -51,7 +51,6 @@ def test_seven_classes_of_ucf101_become_lists_that_mmaction2_reads(build: Build,
     prepared = prepare(source, run_dir, cache, quiet)
     assert prepared.counts == {"train": 7, "val": 7, "test": 7}
     assert prepared.classes == SEVEN
-    assert prepared.warnings == ()
     assert read(run_dir, "train") == [(f"{name}/v_{name}_g08.avi", label) for label, name in enumerate(SEVEN)]
     assert read(run_dir, "val") == read(run_dir, "test")
     assert (run_dir / CLASSES).read_text().splitlines() == list(SEVEN)
@@ -128,11 +127,6 @@ def test_what_is_refused_leaves_no_lists(build: Build, run_dir: Path, cache: Pat
     assert not list(run_dir.rglob("*"))
 
 
-def test_a_check_says_the_same_and_writes_nothing(build: Build, run_dir: Path, cache: Path) -> None:
-    source = lists(build(LIST))
-    assert check(source, cache, quiet) == prepare(source, run_dir, cache, quiet)
-
-
 def test_steps_are_told_as_they_come(build: Build, run_dir: Path, cache: Path) -> None:
     told: list[tuple[int, int, str]] = []
     prepare(lists(build(LIST)), run_dir, cache, lambda *step: told.append(step))
@@ -143,10 +137,10 @@ class TestDigest:
     """The digest is the same where the same videos have the same labels in the same splits."""
 
     @pytest.fixture
-    def digest(self, build: Build, cache: Path) -> Callable[..., str]:
+    def digest(self, build: Build, run_dir: Path, cache: Path) -> Callable[..., str]:
         def digest(**changes: str) -> str:
             files = {name.replace("_", "."): text for name, text in changes.items()}
-            return check(lists(build({**LIST, **files})), cache, quiet).digest
+            return prepare(lists(build({**LIST, **files})), run_dir, cache, quiet).digest
 
         return digest
 
@@ -166,11 +160,11 @@ class TestDigest:
     def test_everything_else_does(self, digest: Callable[..., str], changes: Mapping[str, str]) -> None:
         assert digest() != digest(**changes)
 
-    def test_the_number_of_frames_does(self, build: Build, cache: Path) -> None:
+    def test_the_number_of_frames_does(self, build: Build, run_dir: Path, cache: Path) -> None:
         files = {f"videos/a/img_{number:05}.jpg": b"jpeg" for number in (1, 2)}
         source = lists(build({**files, "val.txt": "a 1 0\n"}), media="frames")
         digests = {
-            check(source.model_copy(update={"uri": str(build({"train.txt": line}))}), cache, quiet).digest
+            prepare(source.model_copy(update={"uri": str(build({"train.txt": line}))}), run_dir, cache, quiet).digest
             for line in ("a 1 0\n", "a 2 0\n")
         }
         assert len(digests) == 2

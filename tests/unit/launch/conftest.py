@@ -13,14 +13,39 @@ from typing import Any
 
 import pytest
 
+from mmaction_operator.api import parse
+from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract import pod
 from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.preflight import Preflight
 from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import DataSource, Run
 from tests.run_folders import a_run, free_port
 
 CLIPS = Path(__file__).parents[2] / "data" / "clips"
-MP4, AVI = CLIPS / "part_0.mp4", CLIPS / "test.avi"
+MP4, OTHER, AVI = CLIPS / "part_0.mp4", CLIPS / "demo.mp4", CLIPS / "test.avi"
+
+
+def small_model(pretrained: str = "none", **spec: Any) -> Rendered:
+    """A config of two classes that builds in seconds."""
+    job = {
+        "apiVersion": "mmaction.dev/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "small"},
+        "spec": {
+            "model": {
+                "config": "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb",
+                "pretrained": pretrained,
+            },
+            "dataset": {"uri": "data", "format": "list", "numClasses": 2},
+            "input": {"cropSize": 32},
+            "training": {"epochs": 20, "batchSizePerGPU": 2, "lr": 0.01, "workers": 0},
+            "resources": {"gpusPerNode": 0},
+            "storage": {"uri": "results"},
+            **spec,
+        },
+    }
+    return render(parse(job))
 
 
 def config_map(folder: Path, run: Run, config: bytes = b"") -> Path:
@@ -41,7 +66,7 @@ def config_map(folder: Path, run: Run, config: bytes = b"") -> Path:
 def small_data(folder: Path) -> Path:
     """Two classes, three videos, in the format ``list``."""
     (folder / "videos").mkdir(parents=True)
-    for name, clip in (("a.mp4", MP4), ("b.avi", AVI), ("c.mp4", MP4)):
+    for name, clip in (("a.mp4", MP4), ("b.avi", AVI), ("c.mp4", OTHER)):
         shutil.copy(clip, folder / "videos" / name)
     (folder / "train.txt").write_text("a.mp4 0\nb.avi 1\n")
     (folder / "val.txt").write_text("c.mp4 1\n")
@@ -93,9 +118,24 @@ class Pod:
         output, _ = process.communicate(timeout=120)
         return process.returncode, output, self.result()
 
-    def preflight(self, run: Run, config: bytes = b"") -> tuple[int, str, Result]:
-        """The same of a preflight of a mounted run."""
-        return self.run("--preflight", "--from", config_map(self.root / "mounted", run, config), self.run_dir)
+    def preflight(self, run: Run, rendered: Rendered | None = None) -> tuple[int, str, Result]:
+        """The same of a preflight of a mounted run, which is told what belongs to its config."""
+        rendered = rendered or small_model()
+        run = run.model_copy(
+            update={
+                "config_sha256": rendered.sha256,
+                "effective_lr": rendered.effective_lr,
+                "warnings": rendered.warnings,
+                **({} if run.pretrained else {"pretrained": rendered.weights}),
+            }
+        )
+        mounted = config_map(self.root / "mounted", run, rendered.text.encode())
+        return self.run("--preflight", "--from", mounted, self.run_dir)
+
+    @property
+    def report(self) -> Preflight:
+        """Every check of a preflight that came to its end."""
+        return Preflight.read(self.run_dir / layout.PREFLIGHT)
 
     def result(self) -> Result:
         """The termination message, read as the controller reads it."""

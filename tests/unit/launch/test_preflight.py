@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.errors import ConfigFailure, DataFailure, StorageFailure
+from mmaction_trainer.contract.preflight import CHECKS
 from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import DataSource, Run, Weights
+from mmaction_trainer.runtime import examine
 from tests.cluster.s3 import S3Server, client
 from tests.cluster.s3_faults import Answer, Forward, Request, in_front_of, refusal
 
-from .conftest import AVI, MP4, Pod
+from .conftest import AVI, MP4, OTHER, Pod, small_model
 
 _numbers = count()
 FEW: Mapping[str, str | Path] = {
@@ -23,7 +27,7 @@ FEW: Mapping[str, str | Path] = {
     "val.txt": "c.mp4 1\n",
     "videos/a.mp4": MP4,
     "videos/b.avi": AVI,
-    "videos/c.mp4": MP4,
+    "videos/c.mp4": OTHER,
 }
 
 
@@ -70,22 +74,29 @@ def expect(answer: tuple[int, str, Result], failure: type[DataFailure | StorageF
 
 
 @pytest.mark.parametrize("kind", ["s3", "rclone"])
-def test_a_good_job_passes_with_its_warnings_and_leaves_what_a_run_leaves_first(
+def test_a_good_job_passes_with_its_warnings_and_leaves_nothing_in_storage(
     kind: str, request: pytest.FixtureRequest, a_pod: Pod
 ) -> None:
     buckets = Buckets(request.getfixturevalue(kind))
     many = "".join(f"video-{number:02}.mp4 {number % 2}\n" for number in range(20))
-    buckets.put({**FEW, "train.txt": many, "val.txt": "a.mp4 0\nvideo-00.mp4 0\n"})
-    buckets.put({f"videos/video-{number:02}.mp4": MP4 for number in range(20)})
-    code, output, result = a_pod.preflight(buckets.told(a_pod))
+    buckets.put({**FEW, "train.txt": many})
+    buckets.put({f"videos/video-{number:02}.mp4": MP4.read_bytes() + bytes(number) for number in range(20)})
+    run = buckets.told(a_pod)
+    code, output, result = a_pod.preflight(run.model_copy(update={"data": run.data.model_copy(update={"span": 99})}))
     assert (code, result.outcome, result.error) == (0, "Succeeded", None), output
-    assert result.warnings[0].startswith("1 videos are in both train and val, such as video-00.mp4")
-    assert [line for line in output.splitlines() if line.startswith("warning: ")] == [
-        f"warning: {warning}" for warning in result.warnings
-    ]
-    assert buckets.left() == {f"team/default/job/uid/{name}" for name in ("config.py", "run.json")}
+    (warning,) = result.warnings
+    assert "shorter than a clip, which spans 99 frames" in warning
+    assert f"warning: {warning}" in output.splitlines()
+    assert buckets.left() == set()
     fetched = [path.name for path in (a_pod.root / "cache").rglob("*.mp4")]
     assert 2 < len(fetched) <= 7, "a few videos of each split, not the data set"
+    assert [check.name for check in a_pod.report.checks] == list(CHECKS)
+    said = {check.name: check.said for check in a_pod.report.checks}
+    assert said["lists"] == "train 20, val 1, test 1 videos of 2 classes"
+    assert said["decoding"] == "6 of 21 videos decoded"
+    assert said["model"].startswith("MobileNetV2TSM, 2.23 M parameters")
+    assert said["learning rate"].startswith("0.01 of SGD for a batch of 2, 0.01 to 0.1 by group of parameters")
+    assert said["memory"].startswith("about 0.")
 
 
 def test_a_missing_list_is_named_with_what_is_there(buckets: Buckets, a_pod: Pod) -> None:
@@ -117,7 +128,7 @@ def test_a_wrong_secret_is_told_and_not_shown(buckets: Buckets, a_pod: Pod) -> N
     a_pod.environment["AWS_SECRET_ACCESS_KEY"] = "a-wrong-secret"
     answer = a_pod.preflight(run)
     message = expect(answer, StorageFailure)
-    assert f"{buckets.results}/team/default/job/uid/config.py: wrong secret" in message
+    assert f"{buckets.results}/team/default/job/uid/.preflight: wrong secret" in message
     assert f"{buckets.data}/set" in message
     assert "a-wrong-secret" not in answer[1] + message
 
@@ -138,7 +149,7 @@ def test_credentials_that_may_not_delete_are_found_before_a_training(buckets: Bu
 def test_storage_that_gives_back_something_else_is_refused(buckets: Buckets, a_pod: Pod) -> None:
     def forgets(request: Request, forward: Forward) -> Answer:
         answer = forward(request)
-        if request.method == "GET" and request.path.endswith(layout.RUN):
+        if request.method == "GET" and request.path.endswith(".preflight"):
             answer.body = b"x" * len(answer.body)
         return answer
 
@@ -146,10 +157,53 @@ def test_storage_that_gives_back_something_else_is_refused(buckets: Buckets, a_p
     run = buckets.told(a_pod)
     with in_front_of(buckets.server, forgets) as server:
         a_pod.environment |= server.environment()
-        assert "run.json: does not hold what was written" in expect(a_pod.preflight(run), StorageFailure)
+        assert ".preflight: does not hold what was written" in expect(a_pod.preflight(run), StorageFailure)
 
 
 def test_a_config_that_is_not_the_one_of_this_attempt_is_refused_before_anything_is_written(a_pod: Pod) -> None:
-    message = expect(a_pod.preflight(a_pod.told(), config=b"model = {}"), ConfigFailure)
+    other = dataclasses.replace(small_model(), text="model = {}")
+    message = expect(a_pod.preflight(a_pod.told(), other), ConfigFailure)
     assert message.startswith("config.py: sha256 is ")
     assert not (a_pod.root / "results").exists()
+
+
+def checkpoint(path: Path, state: Mapping[str, object]) -> str:
+    """A file as MMEngine writes them."""
+    torch.save({"meta": {"epoch": 1}, "state_dict": state}, path)
+    return str(path)
+
+
+def test_a_checkpoint_of_another_network_is_refused_with_names_of_both(a_pod: Pod) -> None:
+    path = checkpoint(a_pod.root / "other.pth", {"backbone.layer9.weight": torch.zeros(3)})
+    message = expect(a_pod.preflight(a_pod.told(), small_model(path)), ConfigFailure)
+    assert "other.pth: has 0% of the weights of MobileNetV2TSM; it holds backbone.layer9.weight" in message
+    assert "backbone.conv1.conv.weight" in message
+
+
+def test_a_checkpoint_of_this_network_with_other_classes_fits(a_pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    (a_pod.root / layout.CONFIG).write_text(small_model().text)
+    monkeypatch.chdir(a_pod.root)
+    _, model = examine.build()
+    state = {**model.state_dict(), "cls_head.fc_cls.weight": torch.zeros(400, 1280)}
+    code, output, result = a_pod.preflight(a_pod.told(), small_model(checkpoint(a_pod.root / "k400.pth", state)))
+    assert (code, result.warnings) == (0, ()), output
+    assert next(check.said for check in a_pod.report.checks if check.name == "model").endswith("k400.pth fits it")
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(a_pod: Pod) -> None:
+    (a_pod.root / "page.pth").write_text("<html>not found</html>")
+    message = expect(a_pod.preflight(a_pod.told(), small_model(str(a_pod.root / "page.pth"))), ConfigFailure)
+    assert "page.pth: cannot be loaded: " in message
+
+
+def test_a_config_that_builds_no_model_is_refused(a_pod: Pod) -> None:
+    rendered = small_model(overrides={"model": {"backbone": {"frozen_stages": 99}}})
+    message = expect(a_pod.preflight(a_pod.told(), rendered), ConfigFailure)
+    assert message.startswith("config.py: cannot be built: ")
+
+
+def test_a_model_whose_parts_do_not_fit_is_refused_before_it_computes_anything(a_pod: Pod) -> None:
+    rendered = small_model(overrides={"model": {"cls_head": {"in_channels": 7}}})
+    message = expect(a_pod.preflight(a_pod.told(), rendered), ConfigFailure)
+    assert message.startswith("config.py: a training step fails: ")
+    assert "7" in message

@@ -63,7 +63,13 @@ def test_a_rate_that_is_asked_for_is_used_to_the_last_bit(rate: float) -> None:
     result = rendered(SLOWFAST, training={"lr": rate})
     assert result.effective_lr == rate
     assert f"lr={rate!r}" in result.text
-    assert not result.warnings
+
+
+@pytest.mark.parametrize(("rate", "told"), [(0.05, ""), (0.005, ""), (2.0, "40 times"), (1e-4, "0.002 times")])
+def test_a_rate_far_from_the_recipes_for_this_batch_is_announced(rate: float, told: str) -> None:
+    """SlowFast's for a batch of 32 is 0.05."""
+    (*warnings,) = rendered(SLOWFAST, training={"lr": rate}).warnings
+    assert [told in warning and "has for a batch of 32, 0.05" in warning for warning in warnings] == [True] * bool(told)
 
 
 def test_rates_that_a_scheduler_names_outright_follow() -> None:

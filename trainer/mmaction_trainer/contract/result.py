@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, Self
 
 from .document import Document, as_unicode
-from .errors import Failure
+from .errors import Failure, failure_class
 from .run import Protocol
 
 
@@ -26,6 +26,11 @@ class FailureReport(Document):
             where=as_unicode(failure.where),
             message=as_unicode(str(failure)),
         )
+
+    @property
+    def cause(self) -> Failure:
+        """The failure that was reported; what was accepted and what to do are in its words."""
+        return failure_class(self.exit_code)(self.where, self.message.removeprefix(f"{self.where}: "))
 
 
 class Score(Document):

@@ -11,6 +11,8 @@ CONFIG = "config.py"
 RUN = "run.json"
 PROGRESS = "progress.json"
 RESULT = "result.json"
+PREFLIGHT = "preflight.json"
+EXAMINED = "examined.json"
 METRICS = "metrics.jsonl"
 SCORES = "test/scores.npz"
 COMPLEXITY = "test/complexity.json"
@@ -66,7 +68,11 @@ class Rendezvous(Document):
 
 
 class DataSource(Document):
-    """Where videos and labels come from, and what the config expects of them."""
+    """Where videos and labels come from, and what the config expects of them.
+
+    ``decode`` is which videos the preflight decodes, ``leakage`` what it makes of videos that are in train and in test.
+    ``frames`` is how many frames of a video the model sees at once, ``span`` how many lie from the first to the last.
+    """
 
     uri: str
     format: Literal["ucf101", "list", "folders", "csv"]
@@ -77,6 +83,10 @@ class DataSource(Document):
     test: str | None = None
     videos: str | None = None
     media: Literal["videos", "frames"] = "videos"
+    decode: Literal["sample", "all"] = "sample"
+    leakage: Literal["refuse", "warn"] = "refuse"
+    frames: int = 1
+    span: int = 1
 
 
 class Weights(Document):
@@ -107,7 +117,7 @@ class Run(Document):
     """One attempt of one job.
 
     ``model`` is the name of the recipe in MMAction2's zoo, ``frames`` what it sees of a clip: frames, interval and
-    number (32x2x1).
+    number (32x2x1). ``warnings`` is what was decided in rendering that a user may not expect.
     """
 
     version: Literal["v1"] = "v1"
@@ -119,6 +129,7 @@ class Run(Document):
     results_uri: str
     model: str = ""
     frames: str = ""
+    warnings: tuple[str, ...] = ()
     config_sha256: str
     epochs: int
     effective_lr: float

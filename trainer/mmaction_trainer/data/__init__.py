@@ -8,13 +8,16 @@ is asked for, and said with the file and the line.
     ucf101, lists, folders, tables   one module a format
     holdings      the files of a source, each folder listed once
     checks        labels, classes and videos against each other
+    twins         videos that are listed twice, or are copies
     fetching      the videos on this machine, each fetched once
     decoding      a sample of them opened as MMAction2 would
     naming        names that MMAction2's list files can hold
-    preparing     the steps in order
+    preparing     the steps in order, before a training
+    checking      every check by itself, before a GPU is asked for
 """
 
+from .checking import check
 from .decoding import check_decodes
-from .preparing import Prepared, check, prepare
+from .preparing import Prepared, prepare
 
 __all__ = ["Prepared", "check", "check_decodes", "prepare"]

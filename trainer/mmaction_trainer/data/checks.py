@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from mmaction_trainer.contract.errors import DataFailure
@@ -126,24 +126,29 @@ def moved(annotations: Annotations, path_of: Callable[[Sample], str]) -> Annotat
     return replace(annotations, train=splits["train"], val=splits["val"], test=splits["test"])
 
 
-def doubts(annotations: Annotations) -> tuple[str, ...]:
-    """What deserves a look and is no error: videos in two splits, and classes that train never shows.
+def one_label_a_video(annotations: Annotations) -> None:
+    """See that no video has two labels, in one list or in two.
 
-    Videos of val in test are fine where one list serves both.
+    Raises:
+        DataFailure: one has.
     """
-    warnings = []
-    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
-        here, there = annotations.splits[one], annotations.splits[other]
-        shared = {sample.path for sample in here} & {sample.path for sample in there}
-        if shared and not (one == "val" and here == there):
-            warnings.append(
-                f"{len(shared):,} videos are in both {one} and {other}, such as {min(shared)}; "
-                f"accuracy on {other} will look better than it is"
-            )
+    first: dict[str, Sample] = {}
+    refuse(
+        [
+            Finding(sample.where, f"{sample.path!r} has label {sample.label}, and {known.where} gives it {known.label}")
+            for sample in annotations.samples
+            if (known := first.setdefault(sample.path, sample)).label != sample.label
+        ],
+        accepted="one label a video",
+        do="Correct one of the lines; a video of several classes needs another kind of model.",
+    )
+
+
+def unseen_classes(annotations: Annotations) -> Iterator[str]:
+    """A warning where classes have no video to learn from."""
     unseen = sorted(set(range(len(annotations.classes))) - {sample.label for sample in annotations.train})
     if unseen:
-        warnings.append(
+        yield (
             f"{len(unseen):,} of {len(annotations.classes):,} classes have no video in train, "
             f"such as {annotations.classes[unseen[0]]} ({unseen[0]})"
         )
-    return tuple(warnings)

@@ -1,8 +1,9 @@
-"""Some of the videos opened the way MMAction2 will open them, with decord, before any training starts."""
+"""Videos opened the way MMAction2 will open them, with decord, before any training starts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -13,6 +14,9 @@ from .findings import Finding, refuse
 T = TypeVar("T")
 SAMPLE = 5
 """Videos of a list that are decoded: what is wrong with one is mostly wrong with all."""
+FEWEST = 4
+"""A video may have so many times fewer frames than the model sees at once. MMAction2 shows frames again where a video
+is short, and short real ones there are (HMDB51 has 18 frames where models see 32); shorter ones are pictures."""
 
 
 class Reader(Protocol):
@@ -23,19 +27,22 @@ class Reader(Protocol):
     def __getitem__(self, frame: int) -> object: ...
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A video that was opened: its frames, and why it cannot be used, where it cannot."""
+
+    frames: int
+    fault: str = ""
+
+
 def check_decodes(paths: Sequence[Path], *, sample: int = SAMPLE) -> None:
-    """Open some of the videos, spread evenly over the list, and decode the first and the last frame of each.
+    """Open some of the videos, spread evenly over the list.
 
     Raises:
         DataFailure: one of them does not decode; names each that does not.
         ConfigFailure: decord is not installed.
     """
-    reasons = {path: undecodable(path) for path in spread(paths, sample)}
-    refuse(
-        [Finding(str(path), f"does not decode: {reason}") for path, reason in reasons.items() if reason],
-        accepted="videos that decord decodes",
-        do="Replace them or take them off the lists, and check others like them: only some videos are decoded here.",
-    )
+    refuse_broken({str(path): opened(path) for path in spread(paths, sample)}, of=len(paths))
 
 
 def spread(items: Sequence[T], count: int) -> tuple[T, ...]:
@@ -46,8 +53,12 @@ def spread(items: Sequence[T], count: int) -> tuple[T, ...]:
     return tuple(items[number * (len(items) - 1) // steps] for number in range(count))
 
 
-def undecodable(path: Path) -> str:
-    """Why a video cannot be used; empty if it can."""
+def opened(path: Path) -> Opened:
+    """Open a video, and decode its first frame, the one in the middle, and the last.
+
+    Raises:
+        ConfigFailure: decord is not installed.
+    """
     try:
         from decord import DECORDError, VideoReader
     except ImportError as error:
@@ -56,10 +67,65 @@ def undecodable(path: Path) -> str:
         ) from None
     try:
         video: Reader = VideoReader(str(path), num_threads=1)
-        if not len(video):
-            return "it has no frames"
-        for frame in (0, len(video) - 1):
+        count = len(video)
+        for frame in sorted({0, count // 2, count - 1}) if count else ():
             video[frame]
     except (DECORDError, RuntimeError, IndexError) as error:
-        return (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ""
+        return Opened(0, told(error))
+    return Opened(count, "" if count else "it has no frames")
+
+
+def told(error: Exception) -> str:
+    """What decord says, without the line of its source that says so."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0].rpartition("ERROR ")[2]
+    if "cannot find video stream" in line:
+        return "it has no video stream, or one of a codec that decord does not know"
+    return line
+
+
+def refuse_broken(found: Mapping[str, Opened], *, of: int) -> None:
+    """Refuse videos that do not decode.
+
+    Args:
+        found: those that were opened, by name.
+        of: how many videos there are.
+
+    Raises:
+        DataFailure: one of them does not.
+    """
+    others = ", and check others like them: only some videos are decoded here" if len(found) < of else ""
+    refuse(
+        [Finding(name, f"does not decode: {one.fault}") for name, one in found.items() if one.fault],
+        accepted="videos that decord decodes",
+        do=f"Replace them or take them off the lists{others}.",
+    )
+
+
+def frames_enough(found: Mapping[str, Opened], *, frames: int, span: int) -> Iterator[str]:
+    """See that videos have frames enough, and warn of those that are shorter than what the model is to see of them.
+
+    Args:
+        found: those that were opened, by name.
+        frames: that the model sees at once.
+        span: frames from the first of these to the last.
+
+    Raises:
+        DataFailure: one of them is next to nothing.
+    """
+    lengths = {name: one.frames for name, one in found.items() if not one.fault}
+    refuse(
+        [
+            Finding(name, f"has {count} frames, and the model sees {frames} at once")
+            for name, count in lengths.items()
+            if count * FEWEST < frames
+        ],
+        accepted=f"videos of at least {-(-frames // FEWEST)} frames",
+        do="Take them off the lists, or lower spec.input.frames.",
+    )
+    short = {name: count for name, count in lengths.items() if count < span}
+    if short:
+        name, count = next(iter(short.items()))
+        yield (
+            f"{len(short):,} of {len(lengths):,} videos that were decoded are shorter than a clip, which spans {span} "
+            f"frames, such as {name} with {count}: frames are shown again"
+        )

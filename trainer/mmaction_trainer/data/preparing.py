@@ -9,12 +9,11 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmaction_trainer.contract.document import replace_file
 from mmaction_trainer.contract.errors import DataFailure
-from mmaction_trainer.contract.gathered import Gathered
 from mmaction_trainer.contract.run import CLASSES, LISTS, VIDEOS, DataSource
 from mmaction_trainer.storage import Storage, open_storage
 
@@ -44,13 +43,11 @@ class Prepared:
     Args:
         counts: samples of each split.
         classes: one name a class id.
-        warnings: what a user should know and can live with.
         digest: sha256 over paths and labels of each split. Numbers of two runs compare only if it is the same.
     """
 
     counts: Mapping[str, int]
     classes: tuple[str, ...]
-    warnings: tuple[str, ...]
     digest: str
 
 
@@ -60,28 +57,6 @@ class Examined:
 
     annotations: Annotations
     sizes: Mapping[str, int]
-
-
-def check(source: DataSource, cache: Path, report: Report) -> Prepared:
-    """Check a data set: its lists against each other and against storage, and a few videos by decoding them.
-
-    Of what is wrong, all that can be told is told at once.
-
-    Raises:
-        DataFailure: something in it is missing, wrong or broken; says where, and what to do.
-        StorageFailure: storage cannot be read.
-        ConfigFailure: the URI names no storage, or decord is not installed.
-    """
-    storage = open_storage(source.uri)
-    holdings = Holdings(storage)
-    annotations = listed(holdings, source, report)
-    found = Gathered()
-    with found.step():
-        labelled(annotations, source)
-    with found.step():
-        annotations = present(annotations, holdings, source, cache, report).annotations
-    found.refuse()
-    return summary(annotations)
 
 
 def prepare(source: DataSource, run_dir: Path, cache: Path, report: Report) -> Prepared:
@@ -102,11 +77,15 @@ def prepare(source: DataSource, run_dir: Path, cache: Path, report: Report) -> P
 
 
 def examined(storage: Storage, source: DataSource, cache: Path, report: Report) -> Examined:
-    """Read and check a data set as ``check`` does, to the first thing that is wrong."""
+    """Read and check a data set, to the first thing that is wrong."""
     holdings = Holdings(storage)
     annotations = listed(holdings, source, report)
-    labelled(annotations, source)
-    return present(annotations, holdings, source, cache, report)
+    checks.classes_agree(annotations, source.num_classes)
+    checks.labels_in_range(annotations, source.num_classes)
+    data = there(annotations, holdings, source)
+    if source.media == "videos":
+        decode_some(storage, data, home(storage, cache), report)
+    return data
 
 
 def listed(holdings: Holdings, source: DataSource, report: Report) -> Annotations:
@@ -122,25 +101,12 @@ def listed(holdings: Holdings, source: DataSource, report: Report) -> Annotation
     return FORMATS[source.format](holdings, source)
 
 
-def labelled(annotations: Annotations, source: DataSource) -> None:
-    """See that classes and labels are those that the model was made for."""
-    checks.classes_agree(annotations, source.num_classes)
-    checks.labels_in_range(annotations, source.num_classes)
-
-
-def present(annotations: Annotations, holdings: Holdings, source: DataSource, cache: Path, report: Report) -> Examined:
-    """See that everything listed is there, and that a few videos decode."""
-    storage = holdings.storage
+def there(annotations: Annotations, holdings: Holdings, source: DataSource) -> Examined:
+    """See that everything listed is there, each sample under the path that it has there."""
     sizes = holdings.sizes(annotations.root)
-    there = checks.frames_there if source.media == "frames" else checks.videos_there
-    annotations = there(annotations, sizes, storage.uri)
-    data = Examined(
-        replace(annotations, warnings=annotations.warnings + checks.doubts(annotations)),
-        files_of(annotations.samples, annotations.root, sizes),
-    )
-    if source.media == "videos":
-        decode_some(storage, data, home(storage, cache), report)
-    return data
+    look = checks.frames_there if source.media == "frames" else checks.videos_there
+    annotations = look(annotations, sizes, holdings.storage.uri)
+    return Examined(annotations, files_of(annotations.samples, annotations.root, sizes))
 
 
 def files_of(samples: Iterable[Sample], root: str, sizes: Mapping[str, int]) -> Mapping[str, int]:
@@ -187,6 +153,5 @@ def summary(annotations: Annotations) -> Prepared:
     return Prepared(
         counts={split: len(samples) for split, samples in annotations.splits.items()},
         classes=annotations.classes,
-        warnings=annotations.warnings,
         digest=annotations.digest,
     )

@@ -13,7 +13,8 @@ from typing import NoReturn
 
 from mmaction_trainer import data
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.document import as_unicode, replace_file
+from mmaction_trainer.contract.checklist import Checklist
+from mmaction_trainer.contract.document import replace_file
 from mmaction_trainer.contract.errors import ConfigFailure, Failure
 from mmaction_trainer.contract.progress import Progress, Stage
 from mmaction_trainer.contract.result import FailureReport, Result
@@ -41,6 +42,7 @@ class Attempt:
         self.run_dir, self.node_rank, self.cache = options.run_dir.resolve(), options.node_rank, options.cache
         self.run = Run.read(self.run_dir / layout.RUN)
         self.trained = False
+        self.warnings: tuple[str, ...] = ()
 
     def main(self) -> int:
         """Run to the end, say how it ended where others look for it, and return the exit code."""
@@ -66,11 +68,14 @@ class Attempt:
     def preflight(self) -> Result:
         """What can be checked without GPUs."""
         self.check_config()
-        warnings = preflight(self.run, self.run_dir, self.cache, self.report_files)
-        for warning in warnings:
-            print(f"warning: {warning}", flush=True)
-        print("Preflight passed: data, storage and weights are as they should be.", flush=True)
-        return results.outcome(self.run, "Succeeded", node_rank=self.node_rank, warnings=warnings)
+        checklist = Checklist()
+        preflight(self.run, self.run_dir, self.cache, checklist, self.report_files)
+        self.warnings = checklist.report.warnings
+        checklist.report.write(self.run_dir / layout.PREFLIGHT)
+        print("\n".join(checklist.report.lines()), flush=True)
+        checklist.refuse()
+        print("Preflight passed: data, storage, weights and model are as they should be.", flush=True)
+        return results.outcome(self.run, "Succeeded", node_rank=self.node_rank, warnings=self.warnings)
 
     def check_config(self) -> None:
         """See that the config is the one that was rendered for this attempt."""
@@ -86,8 +91,6 @@ class Attempt:
         if self.node_rank == 0:
             results.begin(self.run, self.run_dir)
         self.prepared = data.prepare(self.run.data, self.run_dir, self.cache / "data", self.report_files)
-        for warning in self.prepared.warnings:
-            print(f"warning: {as_unicode(warning)}", flush=True)
         if self.run.pretrained:
             self.tell("Preparing", f"fetching {self.run.pretrained.name}")
             weights.fetch(self.run.pretrained, self.run_dir, self.cache / "weights")
@@ -122,7 +125,7 @@ class Attempt:
         """Say why, and only then send checkpoints and logs: whoever waits for that may lose patience."""
         print(f"{failure.name}: {failure}", file=sys.stderr, flush=True)
         report = FailureReport.of(failure)
-        result = results.outcome(self.run, "Failed", node_rank=self.node_rank, error=report)
+        result = results.outcome(self.run, "Failed", node_rank=self.node_rank, error=report, warnings=self.warnings)
         leave_message(result)
         if not self.options.preflight:
             results.keep(self.run, self.run_dir)
@@ -134,7 +137,8 @@ class Attempt:
         try:
             if self.node_rank == 0:
                 result.write(self.run_dir / layout.RESULT)
-            self.tell("Done", result.outcome)
+            checked = self.options.preflight and result.outcome == "Succeeded"
+            self.tell("Done", "Preflight passed" if checked else result.outcome)
         except (OSError, Failure):
             traceback.print_exc()
 

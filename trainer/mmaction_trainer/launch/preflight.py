@@ -1,37 +1,93 @@
-"""What can be found wrong before a GPU is asked for, in a minute on one CPU."""
+"""What can be found wrong before a GPU is asked for, on a CPU and in a minute."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmaction_trainer import data
-from mmaction_trainer.contract.document import as_unicode
-from mmaction_trainer.contract.gathered import Gathered
+from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.checklist import Checklist
+from mmaction_trainer.contract.errors import Failure
+from mmaction_trainer.contract.preflight import Preflight
 from mmaction_trainer.contract.run import Run
 from mmaction_trainer.data.fetching import Report
 
 from . import results, weights
 
+OF_THE_MODEL = ("model", "learning rate", "memory")
+EXAMINATION = "examine.log"
 
-def preflight(run: Run, run_dir: Path, cache: Path, report: Report) -> tuple[str, ...]:
-    """Check results storage, the data set and the checkpoint to start from, and return the data set's warnings.
 
-    What it leaves in storage is what the run itself leaves there first, config.py and run.json. It fetches a few
-    videos of each split, and nothing of a checkpoint.
+def preflight(run: Run, run_dir: Path, cache: Path, checklist: Checklist, report: Report) -> None:
+    """Check results storage, the data set, the checkpoint to start from, and the model.
 
-    Raises:
-        Failure: all that was found wrong, as one.
+    It leaves nothing in storage. It fetches a few videos of each split, or all where the job says so, and the
+    checkpoint: both into the cache, where a training on this machine finds them.
     """
-    warnings: tuple[str, ...] = ()
-    found = Gathered()
-    report(0, 0, "trying results storage")
-    with found.step():
-        results.try_storage(run, run_dir)
-    with found.step():
-        warnings = data.check(run.data, cache / "data", report).warnings
-    if run.pretrained:
-        report(0, 0, f"looking for {run.pretrained.name}")
-        with found.step():
-            weights.see(run.pretrained, cache / "weights")
-    found.refuse()
-    return tuple(as_unicode(warning) for warning in warnings)
+    with checklist.check("config") as notes:
+        notes.said = f"{run.model}, sha256 {run.config_sha256[:12]}"
+        notes.warnings += run.warnings
+    with examination(run_dir) as process:
+        report(0, 0, "trying results storage")
+        with checklist.check("storage") as notes:
+            results.try_storage(run)
+            notes.said = run.results_uri
+        if run.pretrained:
+            report(0, 0, f"fetching {run.pretrained.name}")
+            with checklist.check("weights") as notes:
+                path = weights.fetch(run.pretrained, run_dir, cache / "weights")
+                notes.said = f"{run.pretrained.name}, {path.stat().st_size / 1e6:,.1f} MB"
+        else:
+            checklist.skip("weights", why="the model starts from random weights")
+        sample = data.check(run.data, cache / "data", checklist, report)
+        report(0, 0, "examining the model")
+        told = {
+            "video": str(sample) if sample else "",
+            "weights": checklist.made["weights"].outcome == "passed",
+        }
+        examined(process, json.dumps(told), run_dir, checklist)
+
+
+@contextmanager
+def examination(run_dir: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that examines the model, for which it imports torch; meanwhile this one looks at data."""
+    log = run_dir / layout.LOGS / EXAMINATION
+    log.parent.mkdir(exist_ok=True)
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mmaction_trainer.runtime.examine"],
+            cwd=run_dir,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def examined(process: subprocess.Popen[str], told: str, run_dir: Path, checklist: Checklist) -> None:
+    """Tell the process what it waits for, and take in what it finds."""
+    process.communicate(told)
+    path = run_dir / layout.EXAMINED
+    if process.returncode == 0:
+        checklist.add(Preflight.read(path).checks)
+        return
+    with checklist.check("model"):
+        lines = (run_dir / layout.LOGS / EXAMINATION).read_text(errors="replace").strip().splitlines()
+        print("\n".join(lines), file=sys.stderr, flush=True)
+        raise Failure(
+            "model",
+            f"its examination ended with code {process.returncode}: {lines[-1] if lines else 'without a word'}",
+            do="The log has the rest.",
+        )

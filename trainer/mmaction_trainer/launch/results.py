@@ -22,8 +22,8 @@ STAGING, TEST, REPORT = "results", "test", "report"
 SCORES = Path(layout.SCORES).name
 """What the ranks left; the tables made of it are what a user finds."""
 
-NEVER_WRITTEN = ".preflight"
-"""Name of an object that no run writes: deleting it tells whether these credentials may delete, and deletes nothing."""
+PROBE = ".preflight"
+"""Name of an object that no run leaves: it is written, read back and deleted."""
 
 
 def begin(run: Run, run_dir: Path) -> None:
@@ -37,20 +37,19 @@ def begin(run: Run, run_dir: Path) -> None:
         storage.write(name, (run_dir / name).read_bytes())
 
 
-def try_storage(run: Run, run_dir: Path) -> None:
-    """Write config and run.json as ``begin`` does, read them back, and see that objects may be deleted.
+def try_storage(run: Run) -> None:
+    """Write an object where results go, read it back, and delete it: nothing is left.
 
     Publishing deletes an old manifest first: to be refused that after a training would be late.
 
     Raises:
         StorageFailure: storage refuses one of these, or does not hold what was written.
     """
-    begin(run, run_dir)
-    storage = open_storage(run.results_uri)
-    for name in (layout.CONFIG, layout.RUN):
-        if storage.read(name) != (run_dir / name).read_bytes():
-            raise StorageFailure(f"{storage.uri}/{name}", "does not hold what was written", do="Check the storage.")
-    storage.delete(NEVER_WRITTEN)
+    storage, content = open_storage(run.results_uri), run.to_json().encode()
+    storage.write(PROBE, content)
+    if storage.read(PROBE) != content:
+        raise StorageFailure(f"{storage.uri}/{PROBE}", "does not hold what was written", do="Check the storage.")
+    storage.delete(PROBE)
 
 
 def succeed(run: Run, run_dir: Path, prepared: Prepared) -> Result:

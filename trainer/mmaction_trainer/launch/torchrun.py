@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import CollectiveFailure, Failure, MemoryFailure, PortFailure, failure_class
+from mmaction_trainer.contract.errors import CollectiveFailure, Failure, MemoryFailure, PortFailure
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
@@ -123,7 +123,7 @@ def cause(reports: Path, output: str) -> Failure:
     found = [(file.stat().st_mtime_ns, FailureReport.read(file)) for file in reports.glob("rank-*.json")]
     found.sort(key=lambda item: (item[1].failure == CollectiveFailure.name, item[0]))
     if found and found[0][1].failure != CollectiveFailure.name:
-        return from_report(found[0][1])
+        return found[0][1].cause
     if KILLED.search(output):
         return MemoryFailure(
             "a rank", "killed by SIGKILL, as the kernel does when memory runs out", do="Give it more memory."
@@ -131,11 +131,6 @@ def cause(reports: Path, output: str) -> Failure:
     if not found and PORT_TAKEN.search(output):
         return PortFailure("rendezvous", "the port was taken between the probe and torchrun")
     if found:
-        return from_report(found[0][1])
+        return found[0][1].cause
     lines = [line for line in output.splitlines() if line.strip()]
     return Failure("torchrun", lines[-1][:400] if lines else "ended without a word", do="The log has the rest.")
-
-
-def from_report(report: FailureReport) -> Failure:
-    """The failure that a rank reported."""
-    return failure_class(report.exit_code)(report.where, report.message.removeprefix(f"{report.where}: "))

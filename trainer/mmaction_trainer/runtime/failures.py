@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import errno
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from mmaction_trainer.contract.errors import (
     CollectiveFailure,
+    ConfigFailure,
     DataFailure,
     DiskFailure,
     Failure,
     MemoryFailure,
 )
+from mmaction_trainer.contract.run import CONFIG
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "DefaultCPUAllocator: not enough memory")
+UNBUILDABLE = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
+"""What MMEngine and MMAction2 raise of a config that makes no model; nothing that another attempt would mend."""
 LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "Timed out waiting", "NCCL", "gloo")
 
 
@@ -36,6 +43,24 @@ def classify(error: BaseException) -> Failure:
     if isinstance(error, torch.distributed.DistError) or any(sign in text for sign in LOST_PEER):
         return CollectiveFailure("ranks", last_line(error), do="See which rank failed first, and why.")
     return Failure(type(error).__name__, last_line(error), do="The log has the traceback.")
+
+
+@contextmanager
+def as_config_failure() -> Iterator[None]:
+    """Tell what MMEngine and MMAction2 raise in the body, where they build what the config says.
+
+    Raises:
+        ConfigFailure: it cannot be built.
+    """
+    try:
+        yield
+    except UNBUILDABLE as error:
+        traceback.print_exc()
+        raise ConfigFailure(
+            CONFIG,
+            f"cannot be built: {type(error).__name__}: {last_line(error)}",
+            do="See spec.overrides, where the config goes beyond the zoo's; the log has the traceback.",
+        ) from error
 
 
 def _data_failure(text: str) -> DataFailure:

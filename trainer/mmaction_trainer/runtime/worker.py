@@ -17,12 +17,12 @@ from typing import Any, NoReturn
 import torch
 
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import ConfigFailure, DeviceFailure, Failure
+from mmaction_trainer.contract.errors import DeviceFailure, Failure
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
 from . import complexity, identity
-from .failures import classify, last_line
+from .failures import as_config_failure, classify
 
 
 def main() -> NoReturn:
@@ -74,10 +74,6 @@ def work(run: Run, *, rank: int) -> None:
     torch.distributed.destroy_process_group()
 
 
-UNBUILDABLE = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
-"""What MMEngine and MMAction2 raise of a config that makes no model; nothing that another attempt would mend."""
-
-
 def build() -> Any:
     """MMEngine's runner of the config, its model built.
 
@@ -87,15 +83,8 @@ def build() -> Any:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-    try:
+    with as_config_failure():
         return Runner.from_cfg(Config.fromfile(layout.CONFIG))
-    except UNBUILDABLE as error:
-        traceback.print_exc()
-        raise ConfigFailure(
-            layout.CONFIG,
-            f"cannot be built: {type(error).__name__}: {last_line(error)}",
-            do="See spec.overrides, where the config goes beyond the zoo's; the log has the traceback.",
-        ) from error
 
 
 def collect_over_the_network(runner: Any) -> None:
