@@ -22,6 +22,7 @@ from mmaction_trainer.contract.errors import DataFailure, DeviceFailure, Interru
 from mmaction_trainer.contract.progress import Progress
 from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import JobIdentity, Run
+from mmaction_trainer.report import Facts
 from mmaction_trainer.storage import Manifest, open_storage, read_manifest, verify
 
 from .conftest import JOB, Machine, processes_in
@@ -71,7 +72,11 @@ def check_test(place: Path, result: Result) -> None:
         rows = list(csv.DictReader(file))
     assert sum(row["top1"] == row["label"] for row in rows) / 6 == pytest.approx(found["top1"])
     assert len((place / "test" / "per-class.csv").read_text().splitlines()) == 7
-    assert f"{100 * found['top1']:.2f} %" in (place / "report" / "index.html").read_text()
+    for form in ("index.html", "report.md"):
+        assert f"{100 * found['top1']:.2f} %" in (place / "report" / form).read_text()
+    facts = Facts.read(place / "report" / "report.json")
+    assert (facts.test.top1, facts.val, facts.complexity) == (found["top1"], result.val, result.complexity)
+    assert (len(facts.training), [each.epoch for each in facts.validations]) == (2, [1, 2])
     assert result.complexity
     assert result.complexity.parameters > 1_000_000
     assert result.complexity.flops_per_view > 1_000_000

@@ -1,10 +1,15 @@
-"""A report for people: one HTML page that needs nothing but itself. No torch.
+"""A report of a run that was tested: a page and Markdown for people, JSON for programs. No torch.
 
+facts        what stands in it, gathered once; as it is, it is the JSON
+wording      how facts are said to people, the same in the page and in the Markdown
 charts       pictures as SVG that takes the page's colours, light or dark
 thumbnails   frames of videos
-page         what stands on it; ``page.html`` is how it looks
+markdown     names as text that is never taken for markup
+templates    ``page.html``, which needs nothing but itself, and ``report.md``, short enough for a pull request
+writing      the files
 """
 
-from .page import write
+from .facts import Facts
+from .writing import write
 
-__all__ = ["write"]
+__all__ = ["Facts", "write"]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmaction_trainer.evaluate import Measures
+from .facts import Calibration, Facts, TrainingPoint, Validation
 
 INK = "#010203"
 """Stands for the colour of the page's text while a picture is drawn."""
@@ -42,25 +43,19 @@ PIXELS = 96
 MOST_CLASSES = 40
 """Classes of which names still fit beside a picture."""
 
-Lines = Sequence[Mapping[str, Any]]
 
-
-def curves(lines: Lines) -> str:
-    """Loss, accuracies and learning rate over the epochs."""
-    train = [line for line in lines if line["stage"] == "train"]
-    val = [line for line in lines if line["stage"] == "val"]
-    steps = max((line["step"] / line["epoch"] for line in train), default=1.0)
-    epochs = [line["step"] / steps for line in train]
+def curves(train: Sequence[TrainingPoint], val: Sequence[Validation]) -> str:
+    """Loss, accuracies and learning rate over the epochs of a training."""
+    steps = max(point.step / point.epoch for point in train)
+    epochs = [point.step / steps for point in train]
 
     def draw(loss: Axes, accuracy: Axes, rate: Axes) -> None:
-        loss.plot(epochs, [line.get("loss", np.nan) for line in train], color=FIRST)
-        accuracy.plot(epochs, [line.get("top1", np.nan) for line in train], color=FIRST, label="train")
-        accuracy.plot(
-            [line["epoch"] for line in val], [line["top1"] for line in val], color=SECOND, marker="o", label="val"
-        )
+        loss.plot(epochs, known(point.loss for point in train), color=FIRST)
+        accuracy.plot(epochs, known(point.top1 for point in train), color=FIRST, label="train")
+        accuracy.plot([each.epoch for each in val], [each.top1 for each in val], color=SECOND, marker="o", label="val")
         accuracy.set_ylim(0, 1)
         accuracy.legend()
-        rate.plot(epochs, [line.get("lr", np.nan) for line in train], color=FIRST)
+        rate.plot(epochs, known(point.lr for point in train), color=FIRST)
         for axes, title in ((loss, "loss"), (accuracy, "top-1"), (rate, "learning rate")):
             axes.set_title(title, loc="left")
             axes.set_xlabel("epoch")
@@ -68,29 +63,34 @@ def curves(lines: Lines) -> str:
     return drawn(draw, (10, 2.8), 3)
 
 
-def classes(found: Measures) -> str:
+def known(values: Iterable[float | None]) -> list[float]:
+    """Values of a line, which has a gap where one is absent."""
+    return [np.nan if value is None else value for value in values]
+
+
+def classes(facts: Facts) -> str:
     """Accuracy of each class; of many the worst ones."""
-    known = sorted((each for each in found.classes if each.accuracy is not None), key=lambda each: each.accuracy or 0)
-    shown = known[:MOST_CLASSES]
+    tested = facts.worst_classes
+    shown = tested[:MOST_CLASSES]
 
     def draw(axes: Axes) -> None:
         names = [each.name for each in shown]
         axes.barh(names, [each.accuracy or 0 for each in shown], color=FIRST)
-        axes.axvline(found.mean_class, color=INK, linewidth=1, linestyle="--")
+        axes.axvline(facts.test.mean_class or 0, color=INK, linewidth=1, linestyle="--")
         axes.set_xlim(0, 1)
         axes.margins(y=0.01)
         axes.invert_yaxis()
-        which = f"the {len(shown)} worst of {len(known)} classes" if len(shown) < len(known) else "all classes"
+        which = f"the {len(shown)} worst of {len(tested)} classes" if len(shown) < len(tested) else "all classes"
         axes.set_xlabel(f"share of its videos that is found, {which}; dashed: the mean")
 
     return drawn(draw, (10, 0.9 + 0.24 * len(shown)), 1)
 
 
-def confusion(found: Measures) -> str:
+def confusion(facts: Facts) -> str:
     """Shares of each class's videos (row) that are taken for each class (column)."""
-    videos = found.confusion.sum(axis=1, keepdims=True)
-    shares = found.confusion / np.maximum(videos, 1)
-    names = [each.name for each in found.classes]
+    counts = matrix(facts)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [each.name for each in facts.classes]
     few = len(names) <= MOST_CLASSES
 
     def draw(axes: Axes) -> None:
@@ -101,7 +101,7 @@ def confusion(found: Measures) -> str:
             axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
             axes.set_yticks(range(len(names)), names)
         if len(names) <= 12:
-            for (row, column), count in np.ndenumerate(found.confusion):
+            for (row, column), count in np.ndenumerate(counts):
                 dark = shares[row, column] > 0.5
                 axes.text(column, row, str(count), ha="center", va="center", color="white" if dark else "black")
 
@@ -109,16 +109,25 @@ def confusion(found: Measures) -> str:
     return drawn(draw, (min(10, side + 1.5), min(9, side)), 1)
 
 
-def calibration(found: Measures) -> str:
+def matrix(facts: Facts) -> npt.NDArray[np.int64]:
+    """(classes, classes): videos of a class (row) taken for a class (column)."""
+    counts = np.diag(np.array([each.found for each in facts.classes], np.int64))
+    place = {each.name: number for number, each in enumerate(facts.classes)}
+    for each in facts.confusions:
+        counts[place[each.label], place[each.taken_for]] = each.videos
+    return counts
+
+
+def calibration(found: Calibration) -> str:
     """How often videos are right (up) that are scored so high (right); scores that say what they do lie on the line."""
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle="--")
-        sizes = [30 + 300 * each.videos / found.confusion.sum() for each in found.calibration]
-        confidence = [each.confidence for each in found.calibration]
-        axes.scatter(
-            confidence, [each.accuracy for each in found.calibration], s=sizes, color=FIRST, alpha=0.8, clip_on=False
-        )
+        total = sum(each.videos for each in found.bins)
+        sizes = [30 + 300 * each.videos / total for each in found.bins]
+        confidence = [each.confidence for each in found.bins]
+        accuracy = [each.accuracy for each in found.bins]
+        axes.scatter(confidence, accuracy, s=sizes, color=FIRST, alpha=0.8, clip_on=False)
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean score", ylabel="share that is right", aspect="equal")
 
     return drawn(draw, (4, 4), 1)
