@@ -47,6 +47,7 @@ OTHERS = {
     "two-nodes.yaml": Recipe(world=8, batch=64, lr=0.01, epochs=30, test="10x3"),
     "host-network.yaml": Recipe(world=8, batch=64, lr=0.01, epochs=30, test="10x3"),
     "lists.yaml": Recipe(world=4, batch=32, lr=0.005, epochs=30, test="10x3"),
+    "trackers.yaml": Recipe(world=4, batch=32, lr=0.005, epochs=30, test="10x3"),
     "cpu.yaml": Recipe(world=2, batch=10, lr=0.0005, epochs=8, test="1x3"),
 }
 RECIPES = GUIDE | OTHERS

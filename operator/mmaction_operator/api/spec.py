@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from mmaction_trainer.contract.run import Tracker
+
 from .fields import URI, APIModel, ConfigName, ManagedBy, ObjectName, Overrides, Quantity, RelativePath, Rule
 from .pods import PodsSpec
 
@@ -260,6 +262,7 @@ KEPT = (
     "evaluation",
     "resources",
     "storage",
+    "trackers",
     "pods",
     "preflight",
     "backoffLimit",
@@ -286,6 +289,12 @@ class TrainJobSpec(APIModel):
             rule=f"self == oldSelf || (self.suspend != oldSelf.suspend && {_kept()})",
             message="spec cannot change once the job exists, but for suspend; apply it under another name",
         ),
+        Rule(
+            rule="self.trackers.all(one, self.trackers.exists_one(other, other == one))",
+            holds=lambda spec: len(set(spec.trackers)) == len(spec.trackers),
+            message="must name each tracker once",
+            field="trackers",
+        ),
     )
 
     model: ModelSpec
@@ -295,6 +304,14 @@ class TrainJobSpec(APIModel):
     evaluation: EvaluationSpec = EvaluationSpec()
     resources: ResourcesSpec = ResourcesSpec()
     storage: StorageSpec
+    trackers: Annotated[list[Tracker], Field(max_length=3)] = Field(
+        default=[],
+        description="Tools that are told of the training as it runs, beside the record that it leaves in its results: "
+        "`tensorboard` leaves event files there; `wandb` and `mlflow` report to where their own variables say "
+        "(WANDB_API_KEY, MLFLOW_TRACKING_URI ...), on a cluster those of pods.env. The project, or experiment, is the "
+        "job's namespace, the run has its name.",
+        examples=["tensorboard"],
+    )
     pods: PodsSpec = PodsSpec()
     preflight: bool = Field(
         default=True,

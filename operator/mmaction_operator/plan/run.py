@@ -30,6 +30,7 @@ def run_of(job: TrainJob, rendered: Rendered, identity: JobIdentity, rendezvous:
         effective_lr=rendered.effective_lr,
         val_protocol=rendered.val_protocol,
         test_protocol=rendered.test_protocol,
+        trackers=tuple(job.spec.trackers),
     )
 
 

@@ -6,8 +6,8 @@
 
 One module is one idea, and takes a ``Draft`` to a ``Draft``; ``rendered.render_entry`` is their order. ``recipe``
 takes the zoo's config, ``classes``, ``inputs``, ``protocol``, ``transforms``, ``pretrained``, ``loaders``,
-``schedule``, ``learning_rate`` and ``runtime_settings`` each write what they are named for, ``overrides`` is merged
-last, and ``source`` writes it down. What is particular to a model is a row of ``families.PARTS``.
+``schedule``, ``learning_rate``, ``runtime_settings`` and ``trackers`` each write what they are named for, ``overrides``
+is merged last, and ``source`` writes it down. What is particular to a model is a row of ``families.PARTS``.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ MAPPINGS = (
     "default_hooks.checkpoint",
     "env_cfg.dist_cfg",
 )
-STEPS = (*(f"{stage}_dataloader.dataset.pipeline" for stage in STAGES), "custom_hooks")
+STEPS = (*(f"{stage}_dataloader.dataset.pipeline" for stage in STAGES), "custom_hooks", "visualizer.vis_backends")
 
 UNUSED = {"vis_backends": "visualizer.vis_backends"}
 """Variables of MMAction2's own files that nothing reads, and what is read instead."""

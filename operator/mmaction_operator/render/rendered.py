@@ -23,6 +23,7 @@ from . import (
     runtime_settings,
     sampling,
     schedule,
+    trackers,
     transforms,
 )
 from .draft import Draft
@@ -86,12 +87,14 @@ def render_entry(job: TrainJob, entry: ZooEntry) -> Rendered:
     draft = learning_rate.apply(draft, spec.training, entry, world_size=spec.resources.world_size)
     draft = learning_rate.with_precision(draft, spec.training, device=device)
     draft = runtime_settings.apply(draft, spec.training, device)
+    draft = trackers.apply(draft, spec.trackers)
     draft = families.warn_of_needs(draft)
 
     draft = overrides.apply(draft, spec.overrides)
     draft = classes.settle(draft, spec.dataset.classes)
     draft = loaders.settle(draft)
     draft = runtime_settings.settle(draft, device)
+    draft = trackers.settle(draft, spec.trackers, job.metadata)
     return _rendered(job, draft, weights)
 
 

@@ -53,6 +53,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "resources.memoryPerNode": ("7Gi", {}),
     "storage.uri": ("s3://elsewhere", {}),
     "storage.credentialsSecret": ("keys", {}),
+    "trackers": (["tensorboard"], {}),
     "pods.image": ("trainer:v7", {}),
     "pods.imagePullSecrets": ([{"name": "registry"}], {}),
     "pods.hostNetwork": (True, {}),

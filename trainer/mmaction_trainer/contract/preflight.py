@@ -12,6 +12,7 @@ Outcome = Literal["passed", "warned", "failed", "skipped"]
 CHECKS = {
     "config": "the config is the one that was rendered; warnings are what was decided in rendering",
     "storage": "results can be written, read back and deleted",
+    "trackers": "each tracker is told where and as whom to report",
     "lists": "the lists of the data set are there, and each line is one",
     "classes": "there are as many classes as the model has outputs, each name once",
     "labels": "every label is a class id, and no video has two",

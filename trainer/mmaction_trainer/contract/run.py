@@ -24,10 +24,17 @@ WORK = "work"
 LOGS = "logs"
 FAILURES = "failures"
 STOP = "stop"
+TENSORBOARD = "tensorboard"
+WANDB = "wandb"
+MLRUNS = "mlruns"
 
 LEASE_FDS = "TRAINJOB_LEASE_FDS"
 """Environment variable of the launcher: file descriptors, separated by commas, that hold this run's leases. It keeps
 them open and hands them on to torchrun, so that a lease lives as long as anything that uses it."""
+
+
+Tracker = Literal["tensorboard", "wandb", "mlflow"]
+"""A tool that shows runs beside each other, and that a training is told to."""
 
 
 class JobIdentity(Document):
@@ -117,7 +124,8 @@ class Run(Document):
     """One attempt of one job.
 
     ``model`` is the name of the recipe in MMAction2's zoo, ``frames`` what it sees of a clip: frames, interval and
-    number (32x2x1). ``warnings`` is what was decided in rendering that a user may not expect.
+    number (32x2x1). ``warnings`` is what was decided in rendering that a user may not expect. ``trackers`` are told of the
+    run beside its own record; where they are, the environment says.
     """
 
     version: Literal["v1"] = "v1"
@@ -135,3 +143,4 @@ class Run(Document):
     effective_lr: float
     val_protocol: Protocol
     test_protocol: Protocol
+    trackers: tuple[Tracker, ...] = ()

@@ -20,7 +20,7 @@ from mmaction_trainer.contract.progress import Progress, Stage
 from mmaction_trainer.contract.result import FailureReport, Result
 from mmaction_trainer.contract.run import Run
 
-from . import results, torchrun, weights
+from . import results, torchrun, trackers, weights
 from .commandline import Options, options_of
 from .endings import explain, leave_message
 from .meeting import meet
@@ -61,6 +61,7 @@ class Attempt:
     def attempt(self) -> Result:
         """All of it: data in, training, results out."""
         self.check_config()
+        trackers.check(self.run.trackers, os.environ)
         self.prepare()
         self.train()
         return self.publish()

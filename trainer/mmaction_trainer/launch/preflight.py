@@ -18,7 +18,7 @@ from mmaction_trainer.contract.preflight import Preflight
 from mmaction_trainer.contract.run import Run
 from mmaction_trainer.data.fetching import Report
 
-from . import results, weights
+from . import results, trackers, weights
 
 OF_THE_MODEL = ("model", "learning rate", "memory")
 EXAMINATION = "examine.log"
@@ -38,6 +38,9 @@ def preflight(run: Run, run_dir: Path, cache: Path, checklist: Checklist, report
         with checklist.check("storage") as notes:
             results.try_storage(run)
             notes.said = run.results_uri
+        with checklist.check("trackers") as notes:
+            notes.failures += trackers.faults(run.trackers, os.environ)
+            notes.said = ", ".join(run.trackers) or "none"
         if run.pretrained:
             report(0, 0, f"fetching {run.pretrained.name}")
             with checklist.check("weights") as notes:

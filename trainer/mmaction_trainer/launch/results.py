@@ -193,7 +193,18 @@ def layout_of(run_dir: Path) -> list[tuple[Path, str]]:
     pairs += [(path, f"logs/{path.name}") for path in (run_dir / layout.LOGS).glob("*.log")]
     pairs += [(path, f"{REPORT}/{path.name}") for path in (run_dir / REPORT).glob("*")]
     pairs += [(path, f"{TEST}/{path.name}") for path in (run_dir / TEST).glob("*") if path.name != SCORES]
-    return pairs
+    return pairs + [(path, str(path.relative_to(run_dir))) for path in of_trackers(run_dir)]
+
+
+def of_trackers(run_dir: Path) -> list[Path]:
+    """What trackers left: event files, W&B's record of the run, and a store of MLflow's that is a folder.
+
+    W&B's logs and links are its own; `wandb sync` needs neither.
+    """
+    folders = [run_dir / layout.TENSORBOARD, run_dir / layout.MLRUNS]
+    runs = [path for run in (run_dir / layout.WANDB).glob("*run-*") for path in (*run.glob("*.wandb"), run / "files")]
+    found = [path for place in (*folders, *runs) for path in (place.rglob("*") if place.is_dir() else [place])]
+    return [path for path in found if path.is_file() and not path.is_symlink()]
 
 
 def files_below(folder: Path) -> list[str]:

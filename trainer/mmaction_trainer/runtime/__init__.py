@@ -9,6 +9,6 @@ from . import compat
 
 compat.apply()
 
-from . import progress, video  # noqa: E402  (both import mmaction, which needs the patches first)
+from . import progress, trackers, video  # noqa: E402  (they import mmaction or mmengine, which need the patches first)
 
-__all__ = ["compat", "progress", "video"]
+__all__ = ["compat", "progress", "trackers", "video"]

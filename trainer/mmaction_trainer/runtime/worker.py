@@ -62,14 +62,16 @@ def work(run: Run, *, rank: int) -> None:
     identity.prove(run.job, store, rank=rank, world_size=world_size)
     check_devices(run)
 
+    from . import trackers
     from .stop import StopHook
 
     runner = build()
     runner.register_hook(StopHook(store))
     if run.world.nodes > 1:
         collect_over_the_network(runner)
-    runner.train()
-    test_best(runner, run.test_protocol.clips * run.test_protocol.crops)
+    with trackers.telling(runner.visualizer):
+        runner.train()
+        trackers.tell_test(runner, test_best(runner, run.test_protocol.clips * run.test_protocol.crops))
     torch.distributed.barrier()  # all have what they need of each other
     torch.distributed.destroy_process_group()
 
@@ -94,8 +96,8 @@ def collect_over_the_network(runner: Any) -> None:
             metric.collect_device = "gpu"  # of the process group's device, so gloo's is the CPU
 
 
-def test_best(runner: Any, views: int) -> None:
-    """Score the best checkpoint by the test protocol, of so many views; the newest one where no validation chose."""
+def test_best(runner: Any, views: int) -> dict[str, float]:
+    """Score the best checkpoint by the test protocol, of so many views, or the newest where no validation chose one."""
     hook = next(hook for hook in runner.hooks if hasattr(hook, "best_ckpt_path"))
     checkpoint = hook.best_ckpt_path or hook.last_ckpt
     torch.distributed.barrier()  # rank 0 may still be writing it
@@ -104,8 +106,9 @@ def test_best(runner: Any, views: int) -> None:
         runner.load_checkpoint(checkpoint, map_location="cpu")
     share_weights(runner.model)
     runner.test_loop.evaluator.metrics.append(kept_scores(runner))
-    runner.test()
+    scores: dict[str, float] = runner.test()
     complexity.record(runner, views)
+    return scores
 
 
 def kept_scores(runner: Any) -> Any:
