@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from mlflow.tracking import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
+from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.errors import Interrupted
+from mmaction_trainer.contract.progress import Progress
 from mmaction_trainer.storage import open_storage, read_manifest
 
 from .conftest import Machine
@@ -55,8 +59,7 @@ def in_wandb(folder: Path) -> tuple[Record, dict[str, Any], Series]:
         match record.WhichOneof("record_type"):
             case "run":
                 begun = record
-            case "config":
-                config |= {item.key: json.loads(item.value_json) for item in record.config.update}
+                config |= {item.key: json.loads(item.value_json) for item in record.run.config.update}
             case "history":
                 row = {item.nested_key[0]: json.loads(item.value_json) for item in record.history.item}
                 for name, value in row.items():
@@ -75,7 +78,9 @@ def check_series(series: Series, place: Path) -> None:
     assert {"train/lr", "train/top1_acc"} <= series.keys()
 
 
-def test_all_three_are_told_of_training_validations_and_test(machine: Machine, tmp_path: Path) -> None:
+def test_all_three_are_told_of_training_validations_and_test(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = f"file:{tmp_path / 'mlflow'}"
     machine.environment |= {
         "WANDB_MODE": "offline",
@@ -98,8 +103,27 @@ def test_all_three_are_told_of_training_validations_and_test(machine: Machine, t
     assert config["optim_wrapper"]["optimizer"]["lr"] == pytest.approx(0.01)
     assert not [path for path in place.rglob("*") if path.is_file() and b"k" * 40 in path.read_bytes()], "its key"
 
-    os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     run, series = in_mlflow(store, "default")
     check_series(series, place)
     assert (run.info.run_name, run.info.status) == ("small", "FINISHED")
     assert run.data.params["job.uid"] == place.name
+
+
+def test_a_training_that_is_stopped_leaves_what_was_told(
+    machine: Machine, wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
+    machine.environment["WANDB_MODE"] = "offline"
+    job = machine.job(trackers=["tensorboard", "wandb"], training={"epochs": 500, "valInterval": 500})
+    process = machine.start("run", job)
+    wait_until(lambda: any((Progress.read(path).epoch or 0) > 2 for path in machine.state.rglob(layout.PROGRESS)))
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == Interrupted.exit_code, output
+    (place,) = machine.results.glob("default/small/*")
+    told = in_tensorboard(place / "tensorboard")["train/loss"]
+    assert len(told) >= 2
+    _, _, series = in_wandb(place / "wandb")
+    assert series["train/loss"] == [(step, pytest.approx(value)) for step, value in told]
+    (file,) = (place / "wandb").glob("offline-run-*/*.wandb")
+    assert [record.exit.exit_code for record in records(file) if record.HasField("exit")] == [1]
