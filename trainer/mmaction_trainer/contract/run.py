@@ -124,8 +124,8 @@ class Run(Document):
     """One attempt of one job.
 
     ``model`` is the name of the recipe in MMAction2's zoo, ``frames`` what it sees of a clip: frames, interval and
-    number (32x2x1). ``warnings`` is what was decided in rendering that a user may not expect. ``trackers`` are told of the
-    run beside its own record; where they are, the environment says.
+    number (32x2x1). ``warnings`` is what was decided in rendering that a user may not expect. ``trackers`` are told of
+    the run beside its own record; where they are, the environment says.
     """
 
     version: Literal["v1"] = "v1"
