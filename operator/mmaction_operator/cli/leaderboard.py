@@ -16,6 +16,7 @@ from mmaction_operator.api import reference
 from mmaction_trainer import storage
 from mmaction_trainer.storage import open_storage
 
+from .cells import shown
 from .ranking import COLUMNS, Board, board_of, rows
 from .terminal import errors, output
 
@@ -32,6 +33,10 @@ class Form(StrEnum):
     MARKDOWN = "markdown"
     CSV = "csv"
     JSON = "json"
+    HTML = "html"
+
+
+WITH_WHAT_IS_NOT_RANKED = (Form.JSON, Form.HTML)
 
 
 def leaderboard(
@@ -41,11 +46,15 @@ def leaderboard(
     """Rank runs by their test score: those with one data set and one test protocol together, from manifests alone."""
     board = board_of(job for uri in uris for job in storage.results(open_storage(uri)))
     WRITERS[form](board)
-    if form is not Form.JSON:
+    if form not in WITH_WHAT_IS_NOT_RANKED:
         for name, why in board.apart:
             errors.print(f"not ranked: {name}: {why}", markup=False, soft_wrap=True)
 
 
+NOTE = (
+    "Reported by the zoo: top-1 of the recipe's published weights on the data set in brackets, as MMAction2 says; "
+    "for orientation, not to compare."
+)
 IN_A_TITLE = ("resolution", "test protocol")
 IN_NO_TERMINAL = ("test mean class", "uid")
 
@@ -60,6 +69,8 @@ def as_table(board: Board) -> None:
         for row in cells:
             table.add_row(*(row[name] for name in names))
         output.print(table)
+    if board.rankings:
+        output.print(NOTE)
 
 
 def as_markdown(board: Board) -> None:
@@ -68,6 +79,8 @@ def as_markdown(board: Board) -> None:
         cells = (tuple(shown(name, value) for name, value in row.items()) for row in rows(ranking))
         text = reference.table(COLUMNS, cells)
         output.print(f"{ranking.title}\n\n{text}", markup=False, highlight=False, soft_wrap=True)
+    if board.rankings:
+        output.print(NOTE, soft_wrap=True)
 
 
 def as_csv(board: Board) -> None:
@@ -96,22 +109,17 @@ def as_json(board: Board) -> None:
     typer.echo(json.dumps(document, indent=2))
 
 
+def as_html(board: Board) -> None:
+    """For a browser: sorted by any column, filtered by words."""
+    from .leaderboard_page import page  # what no other command needs is not loaded for them
+
+    typer.echo(page(board))
+
+
 WRITERS: Mapping[Form, Callable[[Board], None]] = {
     Form.TABLE: as_table,
     Form.MARKDOWN: as_markdown,
     Form.CSV: as_csv,
     Form.JSON: as_json,
+    Form.HTML: as_html,
 }
-
-
-def shown(name: str, value: object) -> str:
-    """A cell for people: accuracies as percent, as papers have them; sizes in M and G."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and name != "GPU hours":
-        return f"{100 * value:.2f}"
-    if isinstance(value, int) and name == "params":
-        return f"{value / 1e6:.2f}M"
-    if isinstance(value, int) and name == "FLOPs per view":
-        return f"{value / 1e9:.2f}G"
-    return str(value)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from mmaction_trainer.contract.result import Result, Score
+from mmaction_trainer.contract.result import DataReport, Result, Score
 from mmaction_trainer.contract.run import Protocol
 from mmaction_trainer.storage import JobResults
+
+from . import published
 
 COLUMNS = (
     *("rank", "job", "model", "frames", "resolution", "pretrained", "epoch"),
     *("val protocol", "val top-1", "val top-5", "test protocol", "test top-1", "test top-5", "test mean class"),
-    *("params", "FLOPs per view", "GPU hours", "uid"),
+    *("params", "FLOPs per view", "GPU hours", "reported by the zoo", "uid"),
 )
 SECONDS_OF_AN_HOUR = 3600
 
@@ -52,13 +54,18 @@ class Ranking:
     runs: tuple[Run, ...]
 
     @property
+    def data(self) -> DataReport:
+        """The data set, as the first of these runs tells of it."""
+        data = self.runs[0].result.data
+        assert data
+        return data
+
+    @property
     def title(self) -> str:
         """What these runs have in common."""
-        first = self.runs[0].result.data
-        assert first
         protocol = self.group.protocol
         sizes = f"short side {protocol.short_side}, crop {protocol.crop_size}"
-        data = f"{first.format}, split {first.split}, {first.videos.get('test', 0)} test videos"
+        data = f"{self.data.format}, split {self.data.split}, {self.data.videos.get('test', 0)} test videos"
         return f"Data {self.group.data[:12]} ({data}); tested by {protocol} (clips x crops; {sizes}); accuracies in %"
 
 
@@ -117,6 +124,7 @@ def values(place: int, run: Run) -> Sequence[object]:
     """A run's cells, in the columns' order. Accuracies are fractions, FLOPs and parameters whole numbers."""
     result, val = run.result, run.result.val
     model, size = result.model, result.complexity
+    entry = published.entry_of(model) if model else None
     epoch = f"{val.epoch}/{model.epochs}" if val and val.epoch and model else None
     return (
         place,
@@ -124,7 +132,7 @@ def values(place: int, run: Run) -> Sequence[object]:
         model.recipe if model else None,
         model.frames if model else None,
         run.test.protocol.crop_size,
-        (model.pretrained or "none") if model else None,
+        published.pretraining(model, entry) if model else None,
         epoch,
         str(val.protocol) if val else None,
         val.top1 if val else None,
@@ -136,6 +144,7 @@ def values(place: int, run: Run) -> Sequence[object]:
         size.parameters if size else None,
         size.flops_per_view if size else None,
         gpu_hours(result),
+        published.reported(entry) if entry else None,
         run.uid,
     )
 

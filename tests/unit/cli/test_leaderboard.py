@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mmaction_operator.cli.app import app
-from mmaction_trainer.contract.result import Complexity, DataReport, ModelReport, Result, Score
-from mmaction_trainer.contract.run import JobIdentity, Protocol
-from mmaction_trainer.storage import open_storage, publish
-
-SLOWFAST = "slowfast_r50_8xb8-4x16x1-256e_kinetics400-rgb"
-VAL = Protocol(clips=1, crops=1, short_side=256, crop_size=224)
-
-
-def views(clips: int, crops: int) -> Protocol:
-    return Protocol(clips=clips, crops=crops, short_side=256, crop_size=256)
-
-
-def leave(root: Path, name: str, top1: float, protocol: Protocol, *, data: str = "d" * 64, **more: Any) -> None:
-    """Results of a run, as a training leaves them."""
-    uid = f"uid-of-{name}"
-    told: dict[str, Any] = {
-        "val": Score(protocol=VAL, top1=0.9498, top5=0.9955, epoch=20),
-        "test": Score(protocol=protocol, top1=top1, top5=0.9952, mean_class=0.96, videos=3783),
-        "model": ModelReport(recipe=SLOWFAST, frames="32x2x1", pretrained="k400.pth", epochs=100, device="cuda"),
-        "data": DataReport(sha256=data, format="ucf101", split=1, classes=101, videos={"train": 9537, "test": 3783}),
-        "complexity": Complexity(parameters=33_790_000, flops_per_view=27_816_000_000, views=30),
-        "seconds": 7200.0,
-        **more,
-    }
-    place = open_storage(str(root / "team-a" / name / uid))
-    result = Result(outcome="Succeeded", results_uri=place.uri, port=1, world_size=4, **told)
-    job = JobIdentity(namespace="team-a", name=name, uid=uid)
-    (root / "empty").mkdir(parents=True, exist_ok=True)
-    publish(place, root / "empty", [], job, json.loads(result.to_json()))
+from mmaction_operator.render.pretrained import choose
+from mmaction_operator.zoo import load
+from mmaction_trainer.contract.result import ModelReport, Score
+from tests.published_runs import SLOWFAST, VAL, leave, views
 
 
 def shown(root: Path, *words: str) -> str:
@@ -104,9 +80,96 @@ def test_the_guides_row_is_what_the_guide_prints(tmp_path: Path) -> None:
     assert cells[1:] == [
         *("team-a/slowfast-ucf101", SLOWFAST, "32x2x1", "256", "k400.pth", "20/100"),
         *("1x1", "94.98", "99.55", "10x3", "96.09", "99.52", "96.00"),
-        *("33.79M", "27.82G", "8.0", "uid-of-slowfast-ucf101"),
+        *("33.79M", "27.82G", "8.00", "75.55 (Kinetics-400)", "uid-of-slowfast-ucf101"),
     ]
     assert "ucf101, split 1, 3783 test videos" in table
+
+
+GUIDES_TABLE = {
+    "model": ["model"],
+    "frames": ["frames"],
+    "resolution": ["resolution"],
+    "pretrain": ["pretrained"],
+    "epoch": ["epoch"],
+    "val protocol": ["val protocol"],
+    "val top1/top5": ["val top-1", "val top-5"],
+    "test protocol": ["test protocol"],
+    "test top1/top5": ["test top-1", "test top-5"],
+    "params": ["params"],
+    "FLOPs": ["FLOPs per view"],
+}
+"""Columns of the table that a how-to for MMAction2 has typed by hand, and ours for each."""
+OURS = ["rank", "GPU hours", "reported by the zoo", *(name for names in GUIDES_TABLE.values() for name in names)]
+
+
+def columns(form: str, text: str) -> set[str]:
+    """The columns of a board that was written in this form."""
+    if form == "json":
+        return set(json.loads(text)["rankings"][0]["runs"][0])
+    if form == "csv":
+        return set(text.splitlines()[0].split(","))
+    if form == "markdown":
+        return {name.strip() for name in text.splitlines()[2].split("|")}
+    return {re.sub(r"<[^>]+>", "", heading) for heading in re.findall(r"<th scope=\"col\".*</th>", text)}
+
+
+@pytest.mark.parametrize("form", ["markdown", "csv", "json", "html"])
+def test_the_guides_columns_are_all_there(tmp_path: Path, form: str) -> None:
+    leave(tmp_path, "one", 0.96, views(10, 3))
+    assert set(OURS) <= columns(form, shown(tmp_path, "--output", form))
+
+
+def test_a_terminal_has_them_too_in_its_title_what_all_runs_share(tmp_path: Path) -> None:
+    leave(tmp_path, "one", 0.96, views(10, 3))
+    title, heading, *_ = shown(tmp_path).splitlines()
+    assert [name for name in OURS if name not in heading] == ["resolution", "test protocol"]
+    assert "tested by 10x3" in title
+    assert "crop 256" in title
+
+
+def test_a_val_score_is_never_ranked_however_high(tmp_path: Path) -> None:
+    leave(tmp_path, "lower", 0.90, VAL, val=Score(protocol=VAL, top1=0.99, top5=1.0, epoch=1))
+    leave(tmp_path, "higher", 0.91, VAL, val=Score(protocol=VAL, top1=0.10, top5=0.2, epoch=1))
+    leave(tmp_path, "untested", 0.0, VAL, test=None, val=Score(protocol=VAL, top1=1.0, top5=1.0, epoch=1))
+    assert ranked(tmp_path) == [[(1, "team-a/higher"), (2, "team-a/lower")]]
+
+
+I3D = "i3d_imagenet-pretrained-r50_8xb8-32x2x1-100e_kinetics400-rgb"
+
+
+def published_weights(recipe: str) -> str:
+    """The file that a job has which asks for the zoo's weights."""
+    weights = choose("zoo", load(recipe))
+    assert weights
+    return weights.name
+
+
+@pytest.mark.parametrize(
+    ("recipe", "weights", "pretrained", "reported"),
+    [
+        (I3D, published_weights(I3D), "ImageNet + Kinetics-400", "73.47 (Kinetics-400)"),
+        (SLOWFAST, published_weights(SLOWFAST), "Kinetics-400", "75.55 (Kinetics-400)"),
+        (SLOWFAST, "ours.pth", "ours.pth", "75.55 (Kinetics-400)"),
+        (SLOWFAST, None, "none", "75.55 (Kinetics-400)"),
+        ("of-a-later-version", "later.pth", "later.pth", None),
+    ],
+)
+def test_what_mmaction2_publishes_of_a_recipe_stands_beside_what_was_measured(
+    tmp_path: Path, recipe: str, weights: str | None, pretrained: str, reported: str | None
+) -> None:
+    model = ModelReport(recipe=recipe, frames="32x2x1", pretrained=weights, epochs=100, device="cuda")
+    leave(tmp_path, "one", 0.96, views(10, 3), model=model)
+    (row,) = json.loads(shown(tmp_path, "--output", "json"))["rankings"][0]["runs"]
+    assert (row["pretrained"], row["reported by the zoo"]) == (pretrained, reported)
+
+
+def test_weights_of_which_only_their_beginning_is_published_are_called_by_their_file(tmp_path: Path) -> None:
+    recipe = "uniformerv2-base-p16-res224_clip-pre_u8_kinetics710-rgb"  # CLIP-400M, then what nobody says
+    file = published_weights(recipe)
+    model = ModelReport(recipe=recipe, frames="uniform 8", pretrained=file, epochs=30, device="cuda")
+    leave(tmp_path, "one", 0.97, views(4, 3), model=model)
+    (row,) = json.loads(shown(tmp_path, "--output", "json"))["rankings"][0]["runs"]
+    assert (row["pretrained"], row["reported by the zoo"]) == (file, None)
 
 
 def test_a_spreadsheet_has_numbers_and_not_their_roundings(tmp_path: Path) -> None:
