@@ -41,9 +41,9 @@ test: check docs tools ## all checks, and the tests that need no root
 	$(BIN)/python -m pytest
 
 .PHONY: e2e
-e2e: tools ## the tests on real nodes (root; installs what they need of Debian's packages)
+e2e: tools ## the tests in a real browser and on real nodes (root; installs what they need of Debian's packages)
 	$(BIN)/python -m tests.cluster packages
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest tests/browser tests/e2e
 
 .PHONY: cluster
 cluster: tools ## start a cluster of two real nodes and an S3 server to work with (root)

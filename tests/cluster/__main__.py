@@ -44,7 +44,7 @@ def up() -> None:
     """Start a cluster that stays, and say how to use it."""
     if running() is not None:
         sys.exit(f"A cluster of this checkout runs already: source {ENVIRONMENT}, or `make cluster-down` first.")
-    machine.install_packages()
+    machine.install_packages(machine.PACKAGES | machine.BUILD_PACKAGES)
     machine.check_machine()
     print("Images of this code are built first: five minutes the first time, one after a change.", flush=True)
     FOLDER.mkdir(exist_ok=True)
@@ -144,8 +144,8 @@ def build() -> None:
 
 
 def packages() -> None:
-    """Install the Debian packages that real nodes need."""
-    machine.install_packages()
+    """Install the Debian packages that real nodes and a real browser need."""
+    machine.install_packages(machine.PACKAGES | machine.BUILD_PACKAGES | machine.BROWSER_PACKAGES)
     machine.check_machine()
 
 

@@ -1,4 +1,4 @@
-"""What a machine needs to run real nodes: Linux, root, and a few of Debian's packages."""
+"""What a machine needs to run real nodes, and a real browser: Linux, root, and a few of Debian's packages."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ PACKAGES = {
 """Programs (found on the PATH, or where they lie) and the packages that bring them."""
 BUILD_PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap"}
 """For building images where neither docker nor podman runs."""
+BROWSER_PACKAGES = {
+    "chromium": "chromium",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
+}
+"""For the tests of pages. Chromium does not ask for a font, and without one letters have no size."""
 
 
 def check_machine() -> None:
@@ -39,9 +44,9 @@ def missing(wanted: dict[str, str]) -> list[str]:
     return [package for name, package in wanted.items() if not shutil.which(name) and not Path(name).exists()]
 
 
-def install_packages() -> None:
-    """Install what is missing, with apt-get."""
-    packages = missing(PACKAGES | BUILD_PACKAGES)
+def install_packages(wanted: dict[str, str]) -> None:
+    """Install what is missing of it, with apt-get."""
+    packages = missing(wanted)
     if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
         return  # check_machine says what is wrong
     print(f"Installing {' '.join(packages)}", flush=True)
