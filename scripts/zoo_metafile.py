@@ -90,6 +90,12 @@ ACCURACIES = {
     "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb": (68.71, 88.32),
     "uniformerv2-base-p16-res224_clip_8xb32-u8_kinetics400-rgb": (84.4, 96.3),
 }
+# The data set that the accuracies are of.
+DATASETS = {
+    "tsn_imagenet-pretrained-r50_8xb32-1x1x16-50e_sthv2-rgb": "SthV2",
+    "tsn_imagenet-pretrained-r50_8xb32-1x1x8-50e_sthv2-rgb": "SthV2",
+    "uniformerv2-large-p14-res336_clip-kinetics710-pre_u32_kinetics700-rgb": "Kinetics-700",
+}
 METADATA = {
     "trn_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb": {"Pretrained": "ImageNet", "Resolution": "224x224"},
 }
@@ -119,6 +125,10 @@ def corrected(name: str, row: dict[str, Any]) -> dict[str, Any]:
         (result,) = row["Results"]
         assert result["Metrics"] != metrics, f"{name}: its accuracies need no correction any more"
         row = {**row, "Results": [{**result, "Metrics": metrics}]}
+    if dataset := DATASETS.get(name):
+        (result,) = row["Results"]
+        assert result["Dataset"] != dataset, f"{name}: its data set needs no correction any more"
+        row = {**row, "Results": [{**result, "Dataset": dataset}]}
     if metadata := METADATA.get(name):
         assert not metadata.items() <= row["Metadata"].items(), f"{name}: its metadata needs no correction any more"
         row = {**row, "Metadata": {**row["Metadata"], **metadata}}

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -222,6 +223,14 @@ def test_errors_of_the_metafiles_are_put_right() -> None:
     assert zoo.load("mvit-large-p244_40x3x1_kinetics400-rgb").reported[0].value == 85.4
     assert zoo.load("tsm_imagenet-pretrained-r101_8xb16-1x1x8-50e_sthv2-rgb").params == 42_860_000
     assert zoo.load("trn_imagenet-pretrained-r50_8xb16-1x1x8-50e_sthv2-rgb").pretrained_on == "ImageNet"
+
+
+def test_a_config_says_in_its_name_of_which_data_its_accuracies_are() -> None:
+    for entry in map(zoo.load, zoo.names()):
+        for line in entry.reported:
+            said = {"SthV1": "sthv1", "SthV2": "sthv2", "UCF101": "ucf101", "Moments in Time V1": "mitv1"}
+            dataset = said.get(line.dataset) or line.dataset.replace("Kinetics-", "kinetics-?")
+            assert re.search(dataset + "(-rgb)?$", entry.name), (entry.name, line)
 
 
 def test_an_accuracy_of_another_protocol_has_another_name() -> None:
