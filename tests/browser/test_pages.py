@@ -59,6 +59,16 @@ def test_what_is_wider_than_the_window_can_be_scrolled_by_keys(opened: Open, fil
         shown.page.wait_for_function("document.activeElement.scrollLeft > 0")
 
 
+def test_what_scrolls_takes_the_focus_and_has_a_name_in_every_browser(opened: Open, file: Path) -> None:
+    # Chromium lets keys into what scrolls by itself; others do not.
+    with opened(file) as shown:
+        scrolling = shown.page.locator(".scroll, pre").all()
+        assert scrolling
+        for each in scrolling:
+            assert (each.get_attribute("role"), each.get_attribute("tabindex")) == ("region", "0")
+            assert each.get_attribute("aria-label") or each.get_attribute("aria-labelledby")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_two_look_like_one_product(opened: Open, report: Path, leaderboard: Path, scheme: str) -> None:
     looks = []
