@@ -57,6 +57,10 @@ cluster-down: setup ## end that cluster; nothing of it runs on
 bench-control-plane: tools ## measure how fast 1,000 TrainJobs become running pods, beside plain Jobs
 	$(BIN)/python -m bench.control_plane
 
+.PHONY: bench-decoding
+bench-decoding: setup ## measure decoding each frame of a video once, beside MMAction2's own
+	$(BIN)/python -m bench.decoding
+
 .PHONY: images
 images: setup ## build the operator's and the trainer's image, with docker, podman or buildah
 	$(BIN)/python scripts/images.py $(OPTIONS)
