@@ -80,6 +80,12 @@ def check_test(place: Path, result: Result) -> None:
     assert result.complexity
     assert result.complexity.parameters > 1_000_000
     assert result.complexity.flops_per_view > 1_000_000
+    speed = result.complexity.speed
+    assert speed
+    assert (speed.precision, speed.peak_memory_bytes) == ("fp32", None)
+    assert "thread" in speed.device
+    assert min(speed.latency_ms, speed.views_per_second) > 0
+    assert f"{speed.latency_ms:.1f} ms" in (place / "report" / "index.html").read_text()
     assert result.seconds
     run = Run.read(place / "run.json")
     assert (run.model, run.frames) == (JOB["spec"]["model"]["config"], "1x1x8")

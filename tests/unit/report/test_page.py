@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from examples.demo import clips
-from mmaction_trainer.contract.result import Complexity, DataReport, Score
+from mmaction_trainer.contract.result import Complexity, DataReport, Score, Speed
 from mmaction_trainer.contract.run import Protocol
 
 from .reported import HOSTILE, report
@@ -43,13 +43,23 @@ class Parsed(HTMLParser):
 
 def test_numbers_stand_beside_their_protocol(tmp_path: Path) -> None:
     val = Score(protocol=Protocol(clips=1, crops=1), top1=0.5, top5=1.0, epoch=1)
-    size = Complexity(parameters=33_790_000, flops_per_view=27_816_000_000, views=30)
+    speed = Speed(
+        device="NVIDIA H100",
+        precision="fp32",
+        latency_ms=8.25,
+        batch=8,
+        views_per_second=410.3,
+        peak_memory_bytes=2_500_000_000,
+    )
+    size = Complexity(parameters=33_790_000, flops_per_view=27_816_000_000, views=30, speed=speed)
     data = DataReport(sha256="d" * 64, format="list", split=1, classes=2, videos={"train": 9, "test": 4})
     text = page(tmp_path, ("a", "b"), ("1.mp4", "2.mp4", "3.mp4", "4.mp4"), val=val, complexity=size, data=data)
     text = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     for said in ("75.00 % test top-1, 10x3 views", "50.00 % val top-1, 1x1 views, epoch 1 of 2", "33.79 M parameters"):
         assert said in text
-    assert "27.82 G FLOPs a view, 30 views a video" in text
+    assert "27.82 G FLOPs a view, 30 views a video: 834.48 G" in text
+    assert "8.2 ms a view by itself, fp32 on NVIDIA H100" in text
+    assert "410.3 views a second, 8 at once, in 2.50 GB of its memory" in text
     assert "d" * 64 in text
 
 

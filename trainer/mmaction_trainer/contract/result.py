@@ -44,12 +44,34 @@ class Score(Document):
     epoch: int | None = None
 
 
+class Speed(Document):
+    """How fast a model scores views, measured on the device that tested it, in the precision that the test had.
+
+    ``latency_ms`` is the median time of one view by itself, ``views_per_second`` the throughput of ``batch`` views at
+    once. ``peak_memory_bytes`` is the most that weights, such a batch and what is made of it take on a GPU; it is
+    absent on a CPU, where nothing tells them from what the training left. Decoding and normalising are in none of them.
+    """
+
+    device: str
+    precision: Literal["fp32", "fp16", "bf16"]
+    latency_ms: float
+    batch: int
+    views_per_second: float
+    peak_memory_bytes: int | None = None
+
+
 class Complexity(Document):
     """How large a model is: parameters, and multiply-adds of one view of a video through all but the head."""
 
     parameters: int
     flops_per_view: int
     views: int
+    speed: Speed | None = None
+
+    @property
+    def flops_per_video(self) -> int:
+        """Of all views that the test protocol takes of a video."""
+        return self.flops_per_view * self.views
 
 
 class ModelReport(Document):

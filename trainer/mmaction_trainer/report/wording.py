@@ -61,6 +61,22 @@ def chosen_epoch(facts: Facts) -> str:
     return f"epoch {facts.val.epoch}" + (f" of {facts.model.epochs}" if facts.model else "")
 
 
+def costs(facts: Facts) -> Iterator[tuple[str, str]]:
+    """How large and how fast the model is: numbers, each with what it is of."""
+    size = facts.complexity
+    if size is None:
+        return
+    yield millions(size.parameters), "parameters"
+    yield (
+        billions(size.flops_per_view),
+        f"FLOPs a view, {size.views} views a video: {billions(size.flops_per_video)}",
+    )
+    if speed := size.speed:
+        memory = f", in {speed.peak_memory_bytes / 1e9:.2f} GB of its memory" if speed.peak_memory_bytes else ""
+        yield f"{speed.latency_ms:.1f} ms", f"a view by itself, {speed.precision} on {speed.device}"
+        yield f"{speed.views_per_second:.1f}", f"views a second, {speed.batch} at once{memory}"
+
+
 def provenance(facts: Facts) -> Iterator[tuple[str, str]]:
     """Rows of the table that says where the numbers come from."""
     source = facts.provenance

@@ -71,9 +71,11 @@ def work(run: Run, *, rank: int) -> None:
         collect_over_the_network(runner)
     with trackers.telling(runner.visualizer):
         runner.train()
-        trackers.tell_test(runner, test_best(runner, run.test_protocol.clips * run.test_protocol.crops))
+        trackers.tell_test(runner, test_best(runner))
     torch.distributed.barrier()  # all have what they need of each other
     torch.distributed.destroy_process_group()
+    if rank == 0:
+        complexity.record(runner, run.test_protocol.clips * run.test_protocol.crops)  # no rank waits for it
 
 
 def build() -> Any:
@@ -96,8 +98,8 @@ def collect_over_the_network(runner: Any) -> None:
             metric.collect_device = "gpu"  # of the process group's device, so gloo's is the CPU
 
 
-def test_best(runner: Any, views: int) -> dict[str, float]:
-    """Score the best checkpoint by the test protocol, of so many views, or the newest where no validation chose one."""
+def test_best(runner: Any) -> dict[str, float]:
+    """Score the best checkpoint by the test protocol, or the newest where no validation chose one."""
     hook = next(hook for hook in runner.hooks if hasattr(hook, "best_ckpt_path"))
     checkpoint = hook.best_ckpt_path or hook.last_ckpt
     torch.distributed.barrier()  # rank 0 may still be writing it
@@ -107,7 +109,6 @@ def test_best(runner: Any, views: int) -> dict[str, float]:
     share_weights(runner.model)
     runner.test_loop.evaluator.metrics.append(kept_scores(runner))
     scores: dict[str, float] = runner.test()
-    complexity.record(runner, views)
     return scores
 
 
