@@ -78,8 +78,13 @@ class Walk:
     instead: Mapping[str, str] = field(default_factory=dict)
 
 
+A_TEST_VIDEO = "$(ls actions/videos/*/*_test00.avi | head -1)"
+"""Of the data set that tests put where readers have their own."""
+
 WALKS = {
-    "docs/first-job.md": Walk("machine", {"actions/UID": "actions/$(ls results/default/actions)"}),
+    "docs/first-job.md": Walk(
+        "machine", {"actions/UID": "actions/$(ls results/default/actions)", "actions/val/jump/d.mp4": A_TEST_VIDEO}
+    ),
     "docs/extending.md": Walk("machine"),
     "charts/mmaction-operator/README.md": Walk("cluster", {"helm install": "helm install --dry-run"}),
     "docs/cluster.md": Walk(
@@ -97,6 +102,7 @@ WALKS = {
         "cluster",
         {
             "slowfast-ucf101/UID": "slowfast-ucf101/$(ls $S3_FOLDER/results/team-a/default/slowfast-ucf101)",
+            "video.mp4": A_TEST_VIDEO,
             "make cluster": "true",  # CONTRIBUTING.md's is typed
         },
     ),
@@ -107,6 +113,7 @@ WALKS = {
             "submit examples/guide/slowfast.yaml": "submit job.yaml --watch",
             "submit examples/guide/timesformer.yaml": "submit --dry-run examples/guide/timesformer.yaml",
             "submit examples/guide/uniformerv2.yaml": "submit --dry-run examples/guide/uniformerv2.yaml",
+            "ucf101/videos/Archery/v_Archery_g01_c01.avi": A_TEST_VIDEO,
         },
     ),
     "examples/README.md": Walk(

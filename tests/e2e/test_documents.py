@@ -106,6 +106,7 @@ def test_the_documents_commands_typed_in_order_do_what_they_say(reader: Reader, 
     said = types("docs/guide.md")
     assert said.count("(server dry run)") == 3
     assert (reader.folder / "slowfast" / "config.py").is_file()
+    assert list(reader.folder.glob("*-demo.mp4"))
 
     namespace = with_credentials(cluster, reader.namespace())
     cluster.server.kubectl("delete", "secret", SECRET, f"--namespace={namespace}")

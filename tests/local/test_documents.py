@@ -28,6 +28,7 @@ def test_the_first_job_learns_what_its_page_says(tmp_path: Path) -> None:
     (top1,) = re.findall(r"val +top-1 (\S+)", said)
     assert float(top1) > 0.6, said
     assert (tmp_path / "fetched" / "manifest.json").is_file()
+    assert list(tmp_path.glob("*-demo.mp4"))
 
 
 def test_what_was_extended_is_rendered_by_the_command_of_its_page() -> None:

@@ -38,6 +38,10 @@ def test_results_in_s3_download_verify_and_show_one_changed_byte(machine: Machin
     assert code == 0, output
     assert (machine.root / "fetched" / "config.py").read_bytes() == (place / "config.py").read_bytes()
     assert machine.run("results", "verify", uri)[0] == 0
+    video = (place / "data" / "test.txt").read_text().split(" ")[0]
+    code, output = machine.run("demo", uri, f"s3://datasets/six/videos/{video}", "--out", "shown.mp4")
+    assert code == 0, output
+    assert (machine.root / "shown.mp4").is_file()
 
     (checkpoint,) = place.glob("checkpoints/best_*.pth")
     content = bytearray(checkpoint.read_bytes())

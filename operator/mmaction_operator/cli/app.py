@@ -10,7 +10,7 @@ import typer
 
 from mmaction_trainer.contract.errors import FAILURES, Failure
 
-from . import jobs, leaderboard, logs, preflight, results, run, status, submit, zoo
+from . import demo, jobs, leaderboard, logs, preflight, results, run, status, submit, zoo
 from .program import PROGRAM
 from .terminal import errors
 
@@ -33,6 +33,7 @@ app.command("zoo")(zoo.zoo)
 app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.command("logs")(logs.logs)
+app.command("demo")(demo.demo)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.add_typer(results.app, name="results")
 

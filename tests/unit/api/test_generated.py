@@ -107,7 +107,7 @@ def test_the_page_of_failures_has_every_exit_code_with_what_to_do() -> None:
 def test_the_page_of_commands_has_every_command() -> None:
     page = (ROOT / "docs/reference/commands.md").read_text()
     named = [command.name for command in app.registered_commands]
-    assert len(named) == 9
+    assert len(named) == 10
     for name in (*named, "results list", "results get", "results verify"):
         assert f"# `trainjob {name}`\n" in page
     assert "env var: MMACTION_TRAINER_IMAGE" in page

@@ -79,7 +79,8 @@ def test_what_is_left_out_or_put_otherwise_is_there() -> None:
 def test_a_script_has_a_documents_commands_in_their_order() -> None:
     lines = script("docs/first-job.md").splitlines()
     assert lines[:3] == ["set -euo pipefail", "echo '$ trainjob validate job.yaml'", "trainjob validate job.yaml"]
-    assert lines[-1] == "trainjob leaderboard results"
+    assert "trainjob leaderboard results" in lines
+    assert lines[-1].startswith("trainjob demo ./fetched $(ls ")
 
 
 def test_every_target_that_a_document_names_is_one() -> None:

@@ -16,6 +16,7 @@ EXAMINED = "examined.json"
 METRICS = "metrics.jsonl"
 SCORES = "test/scores.npz"
 COMPLEXITY = "test/complexity.json"
+DEMO = "demo.mp4"
 LISTS = {"train": "data/train.txt", "val": "data/val.txt", "test": "data/test.txt"}
 CLASSES = "data/classes.txt"
 VIDEOS = "data/videos"

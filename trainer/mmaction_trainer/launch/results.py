@@ -97,11 +97,25 @@ def describe_test(run: Run, run_dir: Path, result: Result) -> None:
             checkpoint=result.checkpoint or "",
             checkpoint_sha256=result.checkpoint_sha256 or "",
         )
-        found = evaluate.write(run_dir / TEST, Predictions.read(run_dir), of)
+        predictions = Predictions.read(run_dir)
+        found = evaluate.write(run_dir / TEST, predictions, of)
+        if run.data.media == "videos":
+            draw_demo(run_dir, predictions)
         report.write(run_dir / REPORT, run_dir, run, result, found)
     except Exception:
         traceback.print_exc()
         print("warning: the test has a score, and tables or report are missing; see above", flush=True)
+
+
+def draw_demo(run_dir: Path, predictions: Predictions) -> None:
+    """Draw what one video of the test is taken for. Nothing is raised: the report is worth more than a picture."""
+    try:
+        from mmaction_trainer.report import demo
+
+        demo.draw(run_dir, predictions)
+    except Exception:
+        traceback.print_exc()
+        print(f"warning: {layout.DEMO} is missing, see above", flush=True)
 
 
 def summary(run: Run, run_dir: Path, prepared: Prepared) -> Result:
@@ -185,7 +199,7 @@ def stage(run_dir: Path) -> Path:
 
 def layout_of(run_dir: Path) -> list[tuple[Path, str]]:
     """Pairs of a file in the run directory and its path in the results."""
-    plain = [layout.CONFIG, layout.RUN, layout.METRICS, *layout.LISTS.values(), layout.CLASSES]
+    plain = [layout.CONFIG, layout.RUN, layout.METRICS, layout.DEMO, *layout.LISTS.values(), layout.CLASSES]
     pairs = [(run_dir / name, name) for name in plain if (run_dir / name).exists()]
     work = run_dir / layout.WORK
     pairs += [(path, f"checkpoints/{path.name}") for path in work.glob("*.pth")]

@@ -114,8 +114,9 @@ class Environment(Document):
 class Facts(Document):
     """What stands in a report. What a run has not got is absent.
 
-    ``confusions`` are all there are, the most frequent first; with ``classes`` they are the whole matrix. ``reproduce``
-    is what to type, in a folder with the results and the videos, where MMAction2 is installed.
+    ``demo`` is the path in the results of a video of the test with its scores on it. ``confusions`` are all there are,
+    the most frequent first; with ``classes`` they are the whole matrix. ``reproduce`` is what to type, in a folder with
+    the results and the videos, where MMAction2 is installed.
     """
 
     version: Literal["v1"] = "v1"
@@ -125,6 +126,7 @@ class Facts(Document):
     val: Score | None = None
     complexity: Complexity | None = None
     seconds: float | None = None
+    demo: str | None = None
     training: tuple[TrainingPoint, ...] = ()
     validations: tuple[Validation, ...] = ()
     classes: tuple[ClassFacts, ...]
@@ -158,6 +160,7 @@ def gather(run_dir: Path, run: Run, result: Result, found: Measures) -> Facts:
         val=result.val,
         complexity=result.complexity,
         seconds=result.seconds,
+        demo=layout.DEMO if (run_dir / layout.DEMO).exists() else None,
         training=tuple(TrainingPoint.model_validate(line) for line in lines if line["stage"] == "train"),
         validations=tuple(Validation.model_validate(line) for line in lines if line["stage"] == "val"),
         classes=tuple(classes_of(found)),

@@ -10,8 +10,6 @@ from .facts import Facts
 FILTERS = {
     "percent": wording.percent,
     "share": wording.share,
-    "millions": wording.millions,
-    "billions": wording.billions,
     "views": wording.views,
     "text": markdown.text,
     "code": markdown.code,
