@@ -68,7 +68,7 @@ def place(weights: Weights, cache: Path) -> Path:
 
 
 def apart(uri: str) -> tuple[str, str]:
-    """The storage and the name of a checkpoint that does not come over HTTP."""
+    """The storage and the name of a file that does not come over HTTP."""
     folder, _, name = uri.rpartition("/")
     return folder or ".", name
 
