@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from mmaction_trainer.contract.errors import ConfigFailure, DataFailure
@@ -53,6 +55,18 @@ def test_a_video_without_frames_is_named(tmp_path: Path) -> None:
     empty.write_bytes(bytes.fromhex("0000001466747970 69736f6d 00000200 69736f6d 00000008 6d6f6f76"))
     with pytest.raises(DataFailure, match=r"empty\.mp4"):
         check_decodes([empty])
+
+
+def test_a_size_that_decord_cannot_hand_over_is_found(tmp_path: Path) -> None:
+    """decord 0.6.0 takes rows of 48 pixels for rows of 64: single frames are wrong, and a batch of them fails."""
+    narrow = tmp_path / "narrow.mkv"
+    with av.open(str(narrow), "w") as file:
+        stream = file.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 400, "yuv420p"
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((400, 48, 3), np.uint8), format="rgb24")))
+        file.mux(stream.encode())
+    with pytest.raises(DataFailure, match=r"narrow\.mkv: does not decode"):
+        check_decodes([narrow])
 
 
 def test_every_broken_video_among_those_decoded_is_named(tmp_path: Path) -> None:
