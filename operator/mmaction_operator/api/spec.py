@@ -147,7 +147,7 @@ class TrainingSpec(APIModel):
         alias="batchSizePerGPU",
         ge=1,
         le=4096,
-        description="Videos in a batch of one process (one GPU, or one CPU process).",
+        description="Videos in a batch of one process (one GPU, or one CPU process); of the test with evaluation.only.",
     )
     lr: float | None = Field(
         default=None,
@@ -188,6 +188,11 @@ class EvaluationSpec(APIModel):
     clips: int | None = Field(default=None, ge=1, le=100, description="Clips sampled evenly from a video.")
     crops: Crops | None = Field(
         default=None, description="Crops of each clip: 1 (centre), 3 (along the long side) or 10 (corners, flipped)."
+    )
+    only: bool = Field(
+        default=False,
+        description="Test the weights of model.pretrained, and train nothing. Of the data set the test list alone is "
+        "read.",
     )
 
 
@@ -281,10 +286,40 @@ def _kept() -> str:
     return " && ".join([*(f"self.{name} == oldSelf.{name}" for name in KEPT), *given])
 
 
+OF_TRAINING = {
+    "epochs": "epochs",
+    "lr": "lr",
+    "val_interval": "valInterval",
+    "checkpoint_interval": "checkpointInterval",
+}
+"""Fields of ``training`` that say nothing of a test, and are absent unless somebody gives them."""
+
+
+def _trains_nothing(training: TrainingSpec) -> bool:
+    """Whether all that is given can be said of a test alone."""
+    return training.precision == "fp32" and all(getattr(training, name) is None for name in OF_TRAINING)
+
+
 class TrainJobSpec(APIModel):
-    """One training: a model, a data set, a recipe, a test protocol, machines, and where results go."""
+    """One training: a model, a data set, a recipe, a test protocol, machines, and where results go.
+
+    With `evaluation.only` it is one test instead.
+    """
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!self.evaluation.only || self.model.pretrained != 'none'",
+            holds=lambda spec: not spec.evaluation.only or spec.model.pretrained != "none",
+            message="evaluation.only tests the weights of pretrained, and these are none: name a checkpoint, or zoo",
+            field="model",
+        ),
+        Rule(
+            rule="!self.evaluation.only || (self.training.precision == 'fp32'"
+            f"{''.join(f' && !has(self.training.{name})' for name in OF_TRAINING.values())})",
+            holds=lambda spec: not spec.evaluation.only or _trains_nothing(spec.training),
+            message=f"evaluation.only trains nothing: leave out precision, {', '.join(OF_TRAINING.values())}",
+            field="training",
+        ),
         Rule(
             rule=f"self == oldSelf || (self.suspend != oldSelf.suspend && {_kept()})",
             message="spec cannot change once the job exists, but for suspend; apply it under another name",

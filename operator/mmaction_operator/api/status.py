@@ -38,14 +38,19 @@ class BestStatus(StatusModel):
 
 
 class ProgressStatus(StatusModel):
-    """How far the training is."""
+    """How far the job is."""
 
     epoch: int | None = Field(default=None, ge=0, description="Current epoch, from 1.")
     epochs: int | None = Field(default=None, ge=0, description="Epochs in all.")
     iteration: int | None = Field(default=None, ge=0, description="Iteration within the epoch.")
     iterations: int | None = Field(default=None, ge=0, description="Iterations of an epoch.")
     loss: float | None = Field(default=None, description="Smoothed training loss.")
-    top1: float | None = Field(default=None, ge=0, le=1, description="Top-1 accuracy of the newest validation.")
+    top1: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Top-1 accuracy of the newest validation; of the test where nothing is trained.",
+    )
     best: BestStatus | None = None
     eta: Annotated[str, Field(max_length=32)] | None = Field(default=None, description="Time left, such as 2h13m.")
     observed_at: Timestamp | None = Field(default=None, description="When the trainer said so.")
@@ -72,7 +77,9 @@ class ResultsStatus(StatusModel):
     uri: Text = Field(description="Prefix that holds the results.")
     manifest_sha256: Digest | None = Field(default=None, alias="manifestSHA256", description="sha256 of manifest.json.")
     val: ScoreStatus | None = Field(default=None, description="The best checkpoint by the validation protocol.")
-    test: ScoreStatus | None = Field(default=None, description="The best checkpoint by the test protocol.")
+    test: ScoreStatus | None = Field(
+        default=None, description="The best checkpoint, or the weights that the job only tests, by the test protocol."
+    )
 
 
 class FailureStatus(StatusModel):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mmaction_operator import api
+from mmaction_operator.render import Rendered
 from mmaction_operator.render import render as render_job
 
-from .terminal import errors, output
+from .terminal import errors, print_listed
 
 JobFile = Annotated[Path, typer.Argument(help="A TrainJob manifest, YAML or JSON.", dir_okay=False, show_default=False)]
 
@@ -26,16 +28,18 @@ def validate(file: JobFile) -> None:
     rendered = render_job(job)
     for warning in rendered.warnings:
         errors.print(f"warning: {warning}", style="yellow", markup=False)
-    ranks = job.spec.resources.world_size
-    output.print(
-        f"{job.metadata.name}: valid\n"
-        f"  config sha256   {rendered.sha256}\n"
-        f"  ranks           {ranks} x batch {rendered.batch_size // ranks}\n"
-        f"  epochs          {rendered.epochs}\n"
-        f"  learning rate   {rendered.effective_lr:g}\n"
-        f"  val protocol    {rendered.val_protocol} views (clips x crops)\n"
-        f"  test protocol   {rendered.test_protocol} views (clips x crops)\n"
-        f"  weights         {rendered.weights.uri if rendered.weights else 'none'}",
-        markup=False,
-        soft_wrap=True,
-    )
+    print_listed(f"{job.metadata.name}: valid", [*would_run(rendered, job.spec.resources.world_size)])
+
+
+def would_run(rendered: Rendered, ranks: int) -> Iterator[tuple[str, str]]:
+    """What a job would run, in words."""
+    yield "config sha256", rendered.sha256
+    yield "ranks", f"{ranks} x batch {rendered.batch_size // ranks}"
+    if rendered.epochs:
+        yield "epochs", str(rendered.epochs)
+        yield "learning rate", f"{rendered.effective_lr:g}"
+        yield "val protocol", f"{rendered.val_protocol} views (clips x crops)"
+    else:
+        yield "trains", "nothing: the weights are tested as they are"
+    yield "test protocol", f"{rendered.test_protocol} views (clips x crops)"
+    yield "weights", rendered.weights.uri if rendered.weights else "none"

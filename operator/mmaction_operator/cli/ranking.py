@@ -28,7 +28,7 @@ class Group:
     """What has to be the same of runs that are compared.
 
     Attributes:
-        data: sha256 over paths and labels of every split.
+        data: sha256 over paths and labels of the tested split; of every split in manifests of earlier versions.
         protocol: by which they were tested.
     """
 
@@ -90,7 +90,7 @@ def board_of(found: Iterable[JobResults]) -> Board:
         assert result
         assert result.test
         assert result.data
-        group = Group(result.data.sha256, result.test.protocol)
+        group = Group(result.data.tested_sha256 or result.data.sha256, result.test.protocol)
         groups.setdefault(group, []).append(Run(f"{namespace}/{name}", uid, result, result.test))
     ordered = sorted(groups.items(), key=lambda item: (item[0].data, str(item[0].protocol)))
     rankings = (Ranking(group, tuple(sorted(runs, key=order))) for group, runs in ordered)

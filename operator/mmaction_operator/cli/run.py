@@ -30,7 +30,7 @@ def run(
     ] = "20000-29399",
     grace: Annotated[float, typer.Option(min=0, help="Seconds that ranks have to stop after Ctrl-C.")] = 60.0,
 ) -> None:
-    """Train on this machine: check all, lease a port and GPUs, run torchrun, test, leave the results in storage."""
+    """Train or test on this machine: check all, lease a port and GPUs, run torchrun, leave the results in storage."""
     job = resolve(api.read(file), file.resolve().parent)
     rendered = render(job)
     for warning in () if job.spec.preflight else rendered.warnings:

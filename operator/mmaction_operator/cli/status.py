@@ -71,7 +71,7 @@ def title(job: Job) -> str:
 
 def rows_of(cluster: Cluster, job: Job) -> list[Row]:
     """Everything about a job, now; its events as far as this user may see them."""
-    by, now = summary.val_protocol(job, summary.status_in(job)), datetime.now(UTC)
+    by, now = summary.progress_protocol(job, summary.status_in(job)), datetime.now(UTC)
     try:
         return summary.rows(job, cluster.events(job), by, now)
     except Failure as failure:
@@ -148,7 +148,7 @@ class Picture:
     def look(self, job: Job) -> None:
         """Take in a change."""
         self.job = job
-        self.by = self.by or summary.val_protocol(job, summary.status_in(job))
+        self.by = self.by or summary.progress_protocol(job, summary.status_in(job))
         try:
             self.events = self.cluster.events(job)
         except Failure:  # they are for people, and come again with the next change

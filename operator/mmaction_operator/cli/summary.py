@@ -67,15 +67,19 @@ def exit_code(status: TrainJobStatus) -> int:
     return next((kind.exit_code for kind in FAILURES if kind.name == failed.reason), Failure.exit_code)
 
 
-def val_protocol(job: Job, status: TrainJobStatus) -> str:
-    """Clips x crops of the validation; empty where this program would render another config than the job has."""
-    if status.results and status.results.val:
-        return protocol(status.results.val)
+def progress_protocol(job: Job, status: TrainJobStatus) -> str:
+    """Clips x crops of what progress tells: of the validation, or of the test where nothing is trained.
+
+    Empty where this program would render another config than the job has.
+    """
+    if status.results and (score := status.results.val or status.results.test):
+        return protocol(score)
     try:
         rendered = render(parse({key: job[key] for key in ("apiVersion", "kind", "metadata", "spec")}))
     except ConfigFailure:
         return ""
-    return str(rendered.val_protocol) if rendered.sha256 == status.config_sha256 else ""
+    by = rendered.val_protocol or rendered.test_protocol
+    return str(by) if rendered.sha256 == status.config_sha256 else ""
 
 
 def protocol(score: ScoreStatus) -> str:
@@ -89,7 +93,7 @@ def rows(job: Job, events: Iterable[Job], by: str, now: datetime) -> list[Row]:
     Args:
         job: as the API server has it.
         events: about it.
-        by: protocol of its validation, as ``val_protocol`` finds it.
+        by: protocol of its progress, as ``progress_protocol`` finds it.
         now: the time, for ages.
     """
     status = status_in(job)
@@ -128,6 +132,10 @@ def how_far_it_is(progress: ProgressStatus, by: str, now: datetime, over: bool) 
     if progress.epoch is not None:
         epoch = f"{progress.epoch}/{progress.epochs}" if progress.epochs else str(progress.epoch)
         found.append(("epoch", ", ".join(filter(None, (epoch, iteration(progress), said(progress, now))))))
+    elif progress.iterations:
+        found.append(
+            ("done", ", ".join(filter(None, (f"{progress.iteration}/{progress.iterations}", said(progress, now)))))
+        )
     if progress.loss is not None:
         found.append(("loss", f"{progress.loss:.4g}"))
     if progress.top1 is not None:

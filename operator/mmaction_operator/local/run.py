@@ -138,9 +138,10 @@ def try_once(
     """One attempt: write what the launcher is told, start it, and follow it to its end."""
     told = run_of(job, rendered, identity, Rendezvous(port=port.port))
     folder = run_folder(settings.state, f"attempt-{identity.attempt}", rendered, told)
+    does = f"learning rate {told.effective_lr:g}" if told.trains else "a test alone"
     watcher.say(
         f"attempt {identity.attempt}: port {port.port}, rendezvous {identity.rendezvous_id}, "
-        f"{told.world.size} ranks on {', '.join(devices.devices) or 'CPU'}, learning rate {rendered.effective_lr:g}"
+        f"{told.world.size} ranks on {', '.join(devices.devices) or 'CPU'}, {does}"
     )
     fds = port.pass_fds + devices.pass_fds
     environment = {
@@ -148,7 +149,7 @@ def try_once(
         layout.LEASE_FDS: ",".join(map(str, fds)),
     }
     process = start(folder, [f"--grace={settings.grace}"], environment, fds)
-    stopping = f"the ranks finish their iteration and leave a checkpoint ({settings.grace:g} s at most)"
+    stopping = f"the ranks finish their iteration, a training leaves a checkpoint ({settings.grace:g} s at most)"
     return Ended(follow(process, folder, watcher, stopping), folder)
 
 

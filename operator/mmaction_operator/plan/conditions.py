@@ -31,7 +31,7 @@ PHASES: Mapping[Phase, str] = {
     "Validating": "The preflight checks data, storage, weights and model, without a GPU.",
     "Starting": "The pods run. They fetch videos and weights, find each other, and build the model.",
     "Running": "It trains.",
-    "Testing": "The best checkpoint is tested, and results go to storage.",
+    "Testing": "The best checkpoint, or what a job that trains nothing names, is tested; results go to storage.",
     "Suspended": "Nothing is to train. Pods that did have two minutes to end.",
     "Succeeded": "Over; results are in storage.",
     "Failed": "Over without results.",
@@ -102,7 +102,7 @@ REASONS: Mapping[str, Meaning] = {
     Reason.RETRYING: Meaning("an attempt failed", "the next one begins 10 s later, then 20 s, up to 5 minutes"),
     Reason.SUSPENDED: Meaning("`spec.suspend` is true", "nothing trains until it is false", "plain"),
     Reason.RESUMED: Meaning("`spec.suspend` is false again", "the attempt begins anew", "plain"),
-    Reason.ENDED: Meaning("training has ended", "see Complete or Failed"),
+    Reason.ENDED: Meaning("the pods have ended", "see Complete or Failed"),
     Reason.SUCCEEDED: Meaning("results are in storage", "`trainjob results get NAME`", "plain"),
     "Unschedulable": Meaning(
         "no node has room for a pod",

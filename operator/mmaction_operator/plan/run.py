@@ -62,4 +62,5 @@ def data_source(dataset: DatasetSpec, rendered: Rendered) -> DataSource:
         leakage=dataset.leakage,
         frames=rendered.sees.frames,
         span=rendered.sees.span,
+        test_alone=not rendered.epochs,
     )

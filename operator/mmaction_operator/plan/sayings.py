@@ -66,11 +66,11 @@ def sayings(job: TrainJob, course: Course, refused: str) -> list[Saying]:
     if course.stage == "Complete":
         return [
             *said,
-            (RUNNING, "False", Reason.ENDED, "training has ended"),
+            (RUNNING, "False", Reason.ENDED, "the pods have ended"),
             (COMPLETE, "True", Reason.SUCCEEDED, succeeded(course)),
         ]
     if course.stage == "Failed":
-        return [*said, (RUNNING, "False", Reason.ENDED, "training has ended"), failed(course)]
+        return [*said, (RUNNING, "False", Reason.ENDED, "the pods have ended"), failed(course)]
     return [*said, running(course, refused)]
 
 

@@ -115,14 +115,16 @@ def phase_of(course: Course, progress: Progress | None, before: TrainJobStatus) 
 
 
 def newest(course: Course, progress: Progress | None, before: ProgressStatus | None) -> ProgressStatus | None:
-    """How far the training is. Of one that has ended well the last posts may be lost: then, as what it left says."""
+    """How far the job is. Of one that has ended well the last posts may be lost: then, as what it left says."""
     known = progress_of(progress) if progress else before
     if known and course.held:
         return known.model_copy(update={"eta": None})
     told = progress and progress.stage in ("Uploading", "Done")
     if known is None or told or course.stage != "Complete" or course.result is None:
         return known
-    val = course.result.val
+    val, test = course.result.val, course.result.test
+    if not known.epochs:
+        return known.model_copy(update={"top1": rounded(test.top1) if test else known.top1, "eta": None})
     best = BestStatus(top1=rounded(val.top1), epoch=val.epoch) if val and val.epoch is not None else known.best
     return known.model_copy(update={"epoch": known.epochs, "best": best, "eta": None})
 

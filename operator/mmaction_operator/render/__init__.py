@@ -1,4 +1,4 @@
-"""A TrainJob rendered to the full MMAction2 config that trains it. Nothing here runs, imports or fetches anything.
+"""A TrainJob rendered to the full MMAction2 config that trains or tests it. Nothing here runs or fetches anything.
 
     rendered = render(job)
     rendered.text            config.py, the same bytes for the same job
@@ -6,8 +6,9 @@
 
 One module is one idea, and takes a ``Draft`` to a ``Draft``; ``rendered.render_entry`` is their order. ``recipe``
 takes the zoo's config, ``classes``, ``inputs``, ``protocol``, ``transforms``, ``pretrained``, ``loaders``,
-``schedule``, ``learning_rate``, ``runtime_settings`` and ``trackers`` each write what they are named for, ``overrides``
-is merged last, and ``source`` writes it down. What is particular to a model is a row of ``families.PARTS``.
+``runtime_settings`` and ``trackers`` each write what they are named for, and so do ``schedule`` and ``learning_rate``
+where the job trains; ``overrides`` is merged last, and ``source`` writes it down. What is particular to a model is a row
+of ``families.PARTS``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def render(job: TrainJob) -> Rendered:
             f"MMAction2's zoo has no recognition config {error.name!r}",
             accepted=", ".join(error.nearest) or "the names that `trainjob zoo` lists",
         ) from None
-    if not entry.trainable:
+    if not entry.trainable and not (job.spec.evaluation.only and recipe.tested(entry)):
         family = (other for name in zoo.names() if (other := zoo.load(name)).family == entry.family)
-        raise recipe.untrainable(entry, [other.name for other in family if other.trainable])
+        raise recipe.without_recipe(entry, [other.name for other in family if other.trainable])
     return render_entry(job, entry)

@@ -25,7 +25,7 @@ def apply(draft: Draft, classes: int) -> Draft:
     """
     recipe = draft.get("model.cls_head.num_classes")
     draft = settle(draft, classes)
-    if classes == recipe or not any("flip_label_map" in transform for transform in draft.get("train_pipeline")):
+    if classes == recipe or not any("flip_label_map" in transform for transform in draft.transforms()):
         return draft
     return draft.pipelines(_no_flip_map).warn(
         f"flip_label_map was taken out: it names classes of the recipe's own {recipe}. Flipped videos keep their label."

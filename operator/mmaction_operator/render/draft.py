@@ -11,6 +11,8 @@ from .tree import Config, Path
 
 STAGES = ("train", "val", "test")
 """Each has a ``<stage>_pipeline`` and a ``<stage>_dataloader``."""
+TEST_ALONE = ("test",)
+"""The stages of a job that trains nothing."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,18 @@ class Draft:
     Attributes:
         config: shared with other drafts and with the zoo entry: never changed in place.
         warnings: sentences for the user about what the renderer decided, in the order it did.
+        stages: those that the job runs. The pipelines of the others are here all the same, until ``finished``: that of
+            training says what the model was made for.
     """
 
     config: Config
     warnings: tuple[str, ...] = ()
+    stages: tuple[str, ...] = STAGES
+
+    @property
+    def trains(self) -> bool:
+        """Whether the job trains anything."""
+        return "train" in self.stages
 
     def get(self, path: str | Path, default: Any = None) -> Any:
         """What lies at a path."""
@@ -52,3 +62,12 @@ class Draft:
         for stage in STAGES:
             draft = draft.pipeline(stage, change)
         return draft
+
+    def transforms(self) -> list[Config]:
+        """The transforms of all pipelines that the job runs."""
+        return [transform for stage in self.stages for transform in self.get(f"{stage}_pipeline")]
+
+    def finished(self) -> Config:
+        """The config of the stages that the job runs."""
+        idle = {f"{stage}_pipeline" for stage in STAGES if stage not in self.stages}
+        return {key: value for key, value in self.config.items() if key not in idle}

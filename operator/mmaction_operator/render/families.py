@@ -36,7 +36,7 @@ class Part:
         one_crop: it sees the same crop in training and in tests; the others are tested on whole short sides.
         segments: its frames are the segments of one clip, so ``num_clips`` of the sampler has to equal them.
         sized_weights: key of ``sizes`` -> its weights that fit one value of that key alone, in words.
-        needs: what it imports that the trainer image does not have, in words.
+        needs: what it takes that the stock trainer image does not have, in words.
     """
 
     unloaded: Mapping[str, Any] = field(default_factory=dict)
@@ -61,7 +61,6 @@ def _c3d_sizes(frames: int, crop: int) -> Mapping[str, Any]:
 
 PLAIN = {"pretrained": None}
 INFLATED = {"pretrained": None, "pretrained2d": False}
-MMPRETRAIN = "mmpretrain"
 POSITIONS, RELATIVE = "the position embeddings", "the relative position embeddings"
 
 PARTS: Mapping[str, Part] = {
@@ -75,25 +74,25 @@ PARTS: Mapping[str, Part] = {
     "ResNet3dCSN": Part(PLAIN),
     "ResNet3dSlowFast": Part(PLAIN, frames_of="resample_rate"),
     "ResNet3dSlowOnly": Part(PLAIN),
+    "X3D": Part(PLAIN),
     # Convolutions over single frames
     "ResNet": Part(PLAIN),
     "torchvision.densenet161": Part({"pretrained": False}),
-    "mmpretrain.MobileOne": Part({"init_cfg": ABSENT}, needs=MMPRETRAIN),
-    "mmpretrain.ResNeXt": Part({"init_cfg": ABSENT}, needs=MMPRETRAIN),
+    "mmpretrain.MobileOne": Part({"init_cfg": ABSENT}),
+    "mmpretrain.ResNeXt": Part({"init_cfg": ABSENT}),
     # ... that exchange features between segments
     "MobileNetV2TSM": Part(INFLATED, sizes=lambda frames, _: {"num_segments": frames}, segments=True),
     "MobileOneTSM": Part(
         {"pretrained2d": False, "init_cfg": ABSENT},
         sizes=lambda frames, _: {"num_segments": frames},
         segments=True,
-        needs=MMPRETRAIN,
     ),
     "ResNetTIN": Part(
         INFLATED,
         sizes=lambda frames, _: {"num_segments": frames},
         segments=True,
         sized_weights={"num_segments": "the offset networks"},
-        needs="mmcv with its CUDA operators (tin_shift)",
+        needs="mmcv's CUDA operator tin_shift",
     ),
     "ResNetTSM": Part(INFLATED, sizes=lambda frames, _: {"num_segments": frames}, segments=True),
     "TANet": Part(
@@ -118,6 +117,7 @@ PARTS: Mapping[str, Part] = {
         one_crop=True,
         sized_weights={"num_frames": "the time embeddings", "img_size": POSITIONS},
     ),
+    "UniFormer": Part(INFLATED),
     "UniFormerV2": Part(
         {"pretrained": None, "clip_pretrained": False, "init_cfg": ABSENT},
         sizes=lambda frames, crop: {"t_size": frames, "input_resolution": crop},
@@ -125,7 +125,15 @@ PARTS: Mapping[str, Part] = {
         one_crop=True,
         sized_weights={"input_resolution": POSITIONS},
     ),
-    "timm.swin_base_patch4_window7_224": Part({"pretrained": False}, only_crop=224, one_crop=True, needs="timm"),
+    # Its position embeddings are stretched to another crop, and hold for one number of frames.
+    "VisionTransformer": Part(
+        PLAIN,
+        sizes=lambda frames, _: {"num_frames": frames},
+        min_frames=2,
+        one_crop=True,
+        sized_weights={"num_frames": POSITIONS},
+    ),
+    "timm.swin_base_patch4_window7_224": Part({"pretrained": False}, only_crop=224, one_crop=True),
     # Necks
     "TPN": Part(sizes=lambda frames, _: {"temporal_modulation_cfg.downsample_scales": (frames, frames)}),
     # Heads
@@ -144,6 +152,7 @@ PARTS: Mapping[str, Part] = {
     "TSNHead": Part(),
     "TimeSformerHead": Part(),
     "UniFormerHead": Part({"init_cfg": ABSENT, "channel_map": ABSENT}),
+    "X3DHead": Part(),
 }
 
 PLACES = ("backbone", "neck", "cls_head")
@@ -170,10 +179,21 @@ def parts(model: Config) -> Mapping[str, Part]:
     return found
 
 
-def warn_of_needs(draft: Draft) -> Draft:
-    """Say what the trainer image has to have for this model."""
+def see_to_needs(draft: Draft, *, image: str | None) -> Draft:
+    """Say what the job's own image has to have for this model.
+
+    Raises:
+        ConfigFailure: it names none, and the stock one does not have it.
+    """
     for place, part in parts(draft.get("model")).items():
-        if part.needs:
-            name = draft.get(f"model.{place}.type")
-            draft = draft.warn(f"{name} needs {part.needs}, which the stock trainer image does not have.")
+        if not part.needs:
+            continue
+        name = draft.get(f"model.{place}.type")
+        if image is None:
+            raise ConfigFailure(
+                "spec.model.config",
+                f"{name} needs {part.needs}, which the stock trainer image does not have",
+                do="Name an image that has it in spec.pods.image.",
+            )
+        draft = draft.warn(f"{name} needs {part.needs}: the image {image} has to have it.")
     return draft

@@ -81,7 +81,7 @@ def _model(draft: Draft, recipe: tuple[int, int], wanted: tuple[int, int], *, lo
         for key, value in changes.items():
             draft = draft.put(f"model.{place}.{key}", value)
         unfit = dict.fromkeys(words for key, words in part.sized_weights.items() if key in changes)
-        if loads_weights and unfit:
+        if loads_weights and unfit and draft.trains:
             name = draft.get(f"model.{place}.type")
             draft = draft.warn(
                 f"The checkpoint was trained on another input: {' and '.join(unfit)} of {name} do not fit, and start "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mmaction_trainer.contract.errors import ConfigFailure
@@ -11,17 +12,8 @@ from .draft import STAGES, Draft
 from .plain import field, plain
 from .tree import Config
 
-MAPPINGS = (
-    "model",
-    "model.backbone",
-    "model.cls_head",
-    *(f"{stage}_dataloader.dataset" for stage in STAGES),
-    "train_cfg",
-    "optim_wrapper.optimizer",
-    "default_hooks.checkpoint",
-    "env_cfg.dist_cfg",
-)
-STEPS = (*(f"{stage}_dataloader.dataset.pipeline" for stage in STAGES), "custom_hooks", "visualizer.vis_backends")
+MAPPINGS = ("model", "model.backbone", "model.cls_head", "env_cfg.dist_cfg")
+MAPPINGS_OF_TRAINING = ("train_cfg", "optim_wrapper.optimizer", "default_hooks.checkpoint")
 
 UNUSED = {"vis_backends": "visualizer.vis_backends"}
 """Variables of MMAction2's own files that nothing reads, and what is read instead."""
@@ -36,24 +28,27 @@ def apply(draft: Draft, overrides: Config) -> Draft:
     """
     if not overrides:
         return draft
-    change = _where_it_counts(merging.expand(plain(overrides)))
+    change = merging.expand(plain(overrides))
+    reserved.check_stages(change, draft.stages)
+    change = _where_it_counts(change)
     reserved.check_asked(change)
     merged = merging.with_tuples(merging.merge(draft.config, change))
-    _check_shape(merged)
+    _check_shape(merged, draft.stages)
     vocabulary.check(change, draft.config, merged)
     reserved.check_kept(draft.config, merged)
-    _check_scores(merged)
+    _check_scores(merged, draft.stages)
     _check_offline(merged)
-    return Draft(merged, draft.warnings)
+    return replace(draft, config=merged)
 
 
-def _check_shape(config: Config) -> None:
+def _check_shape(config: Config, stages: tuple[str, ...]) -> None:
     """See that what the renderer goes on to read is still there."""
-    for path in MAPPINGS:
+    datasets = [f"{stage}_dataloader.dataset" for stage in stages]
+    for path in (*MAPPINGS, *datasets, *(MAPPINGS_OF_TRAINING if "train" in stages else ())):
         value = tree.get(config, path)
         if not isinstance(value, dict):
             raise ConfigFailure(field(tree.parts(path)), f"found {value!r}", accepted="a mapping")
-    for path in STEPS:
+    for path in (*(f"{dataset}.pipeline" for dataset in datasets), "custom_hooks", "visualizer.vis_backends"):
         steps = tree.get(config, path)
         if not isinstance(steps, list) or not all(isinstance(tree.get(step, "type"), str) for step in steps):
             raise ConfigFailure(field(tree.parts(path)), f"found {steps!r}", accepted="a list of mappings with a type")
@@ -76,13 +71,13 @@ def _where_it_counts(change: Config) -> Config:
     return change
 
 
-def _check_scores(config: Config) -> None:
-    for key in ("val_evaluator", "test_evaluator"):
+def _check_scores(config: Config, stages: tuple[str, ...]) -> None:
+    for key in (f"{stage}_evaluator" for stage in stages if stage != "train"):
         evaluator = config.get(key)
         if not any(_scores_top1(metric) for metric in (evaluator if isinstance(evaluator, list) else [evaluator])):
             raise ConfigFailure(
                 field((key,)),
-                "no metric of it reports acc/top1, by which the best checkpoint is chosen",
+                "no metric of it reports acc/top1, by which checkpoints are chosen and ranked",
                 accepted="AccMetric with top_k_accuracy and a topk that holds 1, alone or in a list with others",
             )
 

@@ -54,6 +54,31 @@ def apply(draft: Draft, weights: Weights | None) -> Draft:
     return draft.put("load_from", posixpath.join(PRETRAINED, weights.name) if weights else None)
 
 
+def check_fit(draft: Draft, entry: ZooEntry, classes: int) -> None:
+    """See that the zoo's checkpoint is whole in the model that a job tests; of any other, the trainer sees to it.
+
+    Raises:
+        ConfigFailure: names the field that makes the model another one.
+    """
+    recipe = entry.config["model"]
+    if classes != recipe["cls_head"]["num_classes"]:
+        raise ConfigFailure(
+            "spec.dataset.numClasses",
+            f"found {classes}, and the zoo's checkpoint is tested",
+            accepted=f"its {recipe['cls_head']['num_classes']} classes",
+            do=f"To test one of your own, name it in {FIELD}.",
+        )
+    for place, part in families.parts(draft.get("model")).items():
+        for key, words in part.sized_weights.items():
+            if draft.get(f"model.{place}.{key}") != tree.get(recipe, f"{place}.{key}"):
+                raise ConfigFailure(
+                    "spec.input",
+                    f"{words} of the zoo's checkpoint do not fit it",
+                    accepted=f"the frames and the crop of {entry.name}",
+                    do=f"To test a checkpoint that was trained on this input, name it in {FIELD}.",
+                )
+
+
 def downloads(config: Config) -> tuple[str, ...]:
     """Paths in the model that would make it load weights by itself."""
     found = []

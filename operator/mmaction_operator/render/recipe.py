@@ -2,7 +2,7 @@
 
 MMAction2's configs carry their own variables (``data_root``, ``base_lr``), lists of Kinetics files, and a few defects
 that stop them as they are. What a step after this one sees is a config that works, with each pipeline in one place:
-``<stage>_pipeline``.
+``<stage>_pipeline``. A job that only tests takes the test of a recipe; some configs have nothing else.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from collections.abc import Sequence
 from mmaction_trainer.contract.errors import ConfigFailure
 
 from ..zoo import ZooEntry, signature
+from . import sampling
 from .draft import STAGES, Draft
 from .tree import Config, drop, rewrite
 
+OF_STAGE = {
+    "train": ("train_pipeline", "train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler"),
+    "val": ("val_pipeline", "val_dataloader", "val_cfg", "val_evaluator"),
+    "test": ("test_pipeline", "test_dataloader", "test_cfg", "test_evaluator"),
+}
+"""Keys that a stage needs. MMEngine wants all of a stage's loader, loop and what they work with, or none of them."""
 KEPT = (
     "model",
-    *(f"{stage}_pipeline" for stage in STAGES),
-    *(f"{stage}_dataloader" for stage in STAGES),
-    *(f"{stage}_cfg" for stage in STAGES),
-    "val_evaluator",
-    "test_evaluator",
-    "optim_wrapper",
-    "param_scheduler",
+    *(key for stage in STAGES for key in OF_STAGE[stage]),
     "default_hooks",
     "custom_hooks",
     "find_unused_parameters",
@@ -36,14 +37,14 @@ KEPT = (
 FIELD = "spec.model.config"
 
 
-def begin(entry: ZooEntry) -> Draft:
-    """The recipe of an entry.
+def begin(entry: ZooEntry, stages: tuple[str, ...] = STAGES) -> Draft:
+    """The recipe of an entry, as far as the stages of a job go.
 
     Raises:
-        ConfigFailure: the entry has no training recipe, or one that a TrainJob cannot describe.
+        ConfigFailure: the entry has no recipe for one of them, or one that a TrainJob cannot describe.
     """
-    if not entry.trainable:
-        raise untrainable(entry)
+    if any(f"{stage}_dataloader" not in entry.config for stage in stages):
+        raise without_recipe(entry)
     if entry.modality == "omni":
         raise ConfigFailure(
             FIELD,
@@ -51,19 +52,44 @@ def begin(entry: ZooEntry) -> Draft:
             accepted="configs that train on videos alone",
             do="The same network without the images: slowonly_r50_8xb16-4x16x1-256e_kinetics400-rgb.",
         )
-    draft = Draft({key: entry.config[key] for key in KEPT if key in entry.config})
-    for stage in STAGES:
-        draft = _one_dataset(draft, stage).pipeline(stage, _accepted_arguments)
-    return _as_installed(draft)
+    idle = {key for stage in STAGES if stage not in stages for key in OF_STAGE[stage]}
+    config = {key: entry.config[key] for key in KEPT if key in entry.config and key not in idle}
+    draft = Draft(config | _pipelines(entry), stages=stages)
+    for stage in stages:
+        draft = _one_dataset(draft, stage)
+    return _as_installed(draft.pipelines(_accepted_arguments))
 
 
-def untrainable(entry: ZooEntry, relatives: Sequence[str] = ()) -> ConfigFailure:
-    """The refusal of a config that MMAction2 only tests; ``relatives`` are configs of its family that train."""
+def without_recipe(entry: ZooEntry, relatives: Sequence[str] = ()) -> ConfigFailure:
+    """The refusal of a config that lacks a recipe for what is asked of it.
+
+    Args:
+        entry: it.
+        relatives: configs of its family that train.
+    """
+    if not tested(entry):
+        return ConfigFailure(
+            FIELD,
+            f"{entry.name} has neither data nor pipelines in MMAction2: other configs start from its weights",
+            accepted=", ".join(relatives) if relatives else "a config that `trainjob zoo` lists with more than weights",
+        )
     return ConfigFailure(
         FIELD,
         f"{entry.name} has no training recipe in MMAction2: its config is for testing alone",
         accepted=", ".join(relatives) if relatives else "a config that trains; `trainjob zoo` lists them",
+        do="`evaluation: {only: true}` tests its weights.",
     )
+
+
+def tested(entry: ZooEntry) -> bool:
+    """Whether a config says how its model is tested."""
+    return "test_dataloader" in entry.config
+
+
+def _pipelines(entry: ZooEntry) -> dict[str, list[Config]]:
+    """The pipeline of every stage. Where a config only tests, one clip of its test is what its model was made for."""
+    one_clip = sampling.with_sampler(entry.config["test_pipeline"], num_clips=1)
+    return {f"{stage}_pipeline": entry.config.get(f"{stage}_pipeline", one_clip) for stage in STAGES}
 
 
 def _one_dataset(draft: Draft, stage: str) -> Draft:

@@ -26,7 +26,7 @@ from . import (
     trackers,
     transforms,
 )
-from .draft import Draft
+from .draft import STAGES, TEST_ALONE, Draft
 from .loaders import Media
 from .sampling import Sampler
 from .source import source
@@ -40,11 +40,11 @@ class Rendered:
         config: all of it; the caller's own copy.
         text: Python source of ``config``, the same bytes for the same job.
         sha256: of ``text``, in hex.
-        effective_lr: the learning rate that training uses (at the end of a warm-up).
-        batch_size: videos in a batch of all processes together.
-        epochs: epochs of training.
-        val_protocol, test_protocol: how a video is scored.
-        weights: the checkpoint to start from, which has to lie in ``pretrained/``; None for random weights.
+        effective_lr: the learning rate that training uses (at the end of a warm-up); None where nothing is trained.
+        batch_size: videos in a batch of all processes together, of training or of the test alone.
+        epochs: epochs of training; 0 for a test alone.
+        val_protocol, test_protocol: how a video is scored; None for validation where nothing is trained.
+        weights: the checkpoint to start from, or to test, which has to lie in ``pretrained/``; None for random weights.
         warnings: what the renderer decided that a user may not expect.
         num_classes: classes of the model.
         sees: what it sees of a video in training.
@@ -54,10 +54,10 @@ class Rendered:
     config: dict[str, Any]
     text: str
     sha256: str
-    effective_lr: float
+    effective_lr: float | None
     batch_size: int
     epochs: int
-    val_protocol: Protocol
+    val_protocol: Protocol | None
     test_protocol: Protocol
     weights: Weights | None
     warnings: tuple[str, ...]
@@ -76,19 +76,17 @@ def render_entry(job: TrainJob, entry: ZooEntry) -> Rendered:
     weights = pretrained.choose(spec.model.pretrained, entry)
     device = runtime_settings.device(spec.resources)
 
-    draft = recipe.begin(entry)
+    draft = recipe.begin(entry, TEST_ALONE if spec.evaluation.only else STAGES)
     draft = classes.apply(draft, spec.dataset.classes)
     draft = inputs.apply(draft, spec.input, loads_weights=weights is not None)
     draft = protocol.apply(draft, spec.evaluation)
     draft = transforms.apply(draft)
     draft = pretrained.apply(draft, weights)
     draft = loaders.apply(draft, spec.training)
-    draft = schedule.apply(draft, spec.training)
-    draft = learning_rate.apply(draft, spec.training, entry, world_size=spec.resources.world_size)
-    draft = learning_rate.with_precision(draft, spec.training, device=device)
     draft = runtime_settings.apply(draft, spec.training, device)
+    draft = _trained(draft, job, entry) if draft.trains else _tested(draft, job, entry)
     draft = trackers.apply(draft, spec.trackers)
-    draft = families.warn_of_needs(draft)
+    draft = families.see_to_needs(draft, image=spec.pods.image)
 
     draft = overrides.apply(draft, spec.overrides)
     draft = classes.settle(draft, spec.dataset.classes)
@@ -98,17 +96,33 @@ def render_entry(job: TrainJob, entry: ZooEntry) -> Rendered:
     return _rendered(job, draft, weights)
 
 
+def _trained(draft: Draft, job: TrainJob, entry: ZooEntry) -> Draft:
+    """What training takes."""
+    training, resources = job.spec.training, job.spec.resources
+    draft = schedule.apply(draft, training)
+    draft = learning_rate.apply(draft, training, entry, world_size=resources.world_size)
+    draft = learning_rate.with_precision(draft, training, device=runtime_settings.device(resources))
+    return runtime_settings.with_checkpoints(draft, training)
+
+
+def _tested(draft: Draft, job: TrainJob, entry: ZooEntry) -> Draft:
+    """What a test alone takes."""
+    if job.spec.model.pretrained == "zoo":
+        pretrained.check_fit(draft, entry, job.spec.dataset.classes)
+    return runtime_settings.without_checkpoints(draft)
+
+
 def _rendered(job: TrainJob, draft: Draft, weights: Weights | None) -> Rendered:
-    spec, metadata = job.spec, job.metadata
-    text = source(draft.config, job=f"{metadata.namespace}/{metadata.name}", recipe=spec.model.config)
+    spec, metadata, config = job.spec, job.metadata, draft.finished()
+    text = source(config, job=f"{metadata.namespace}/{metadata.name}", recipe=spec.model.config)
     return Rendered(
-        config=_copied(draft.config),
+        config=_copied(config),
         text=text,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
-        effective_lr=learning_rate.effective(draft, spec.training),
-        batch_size=draft.get("train_dataloader.batch_size") * spec.resources.world_size,
-        epochs=draft.get("train_cfg.max_epochs"),
-        val_protocol=protocol.read(draft, "val"),
+        effective_lr=learning_rate.effective(draft, spec.training) if draft.trains else None,
+        batch_size=draft.get(f"{draft.stages[0]}_dataloader.batch_size") * spec.resources.world_size,
+        epochs=draft.get("train_cfg.max_epochs", 0),
+        val_protocol=protocol.read(draft, "val") if draft.trains else None,
         test_protocol=protocol.read(draft, "test"),
         weights=weights,
         warnings=draft.warnings,

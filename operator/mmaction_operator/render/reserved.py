@@ -10,6 +10,7 @@ from mmaction_trainer.contract.errors import ConfigFailure
 from . import classes, tree
 from .draft import STAGES
 from .plain import DELETE, field
+from .recipe import OF_STAGE
 from .tree import Config, Path, dotted
 
 
@@ -54,6 +55,20 @@ KEYS: Mapping[str, Reserved] = {
     **{f"default_hooks.checkpoint.{key}": BEST for key in ("out_dir", "backend_args", "file_client_args")},
     "default_hooks.checkpoint.published_keys": BEST,
 }
+
+
+def check_stages(change: Config, stages: tuple[str, ...]) -> None:
+    """Refuse overrides of a stage that the job does not have.
+
+    Raises:
+        ConfigFailure: names the key.
+    """
+    for stage in STAGES:
+        for key in OF_STAGE[stage]:
+            if stage not in stages and key in change:
+                raise ConfigFailure(
+                    field((key,)), "is for training, and spec.evaluation.only trains nothing", do="Leave it out."
+                )
 
 
 def check_asked(change: Config) -> None:

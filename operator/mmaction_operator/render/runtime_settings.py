@@ -26,7 +26,6 @@ def device(resources: ResourcesSpec) -> Device:
 
 def apply(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
     """The draft with everything that is about running it. One config runs in any run directory: paths are relative."""
-    draft = _hooks(draft, training)
     settings: Config = {
         "env_cfg": {
             **draft.get("env_cfg", {}),
@@ -44,6 +43,7 @@ def apply(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
     }
     for key, value in settings.items():
         draft = draft.put(key, value)
+    draft = draft.put("default_hooks.logger.interval", LOG_INTERVAL)
     return _for_cpu(draft) if where == "cpu" else draft
 
 
@@ -57,7 +57,7 @@ def settle(draft: Draft, where: Device) -> Draft:
     return draft
 
 
-def _hooks(draft: Draft, training: TrainingSpec) -> Draft:
+def with_checkpoints(draft: Draft, training: TrainingSpec) -> Draft:
     """Checkpoints by epoch, the best one by top-1 of the validation.
 
     MMEngine checkpoints the last epoch (``save_last``) and validates it, whatever the intervals.
@@ -71,7 +71,12 @@ def _hooks(draft: Draft, training: TrainingSpec) -> Draft:
         "rule": "greater",
         "save_last": True,
     }
-    return draft.put("default_hooks.checkpoint", checkpoint).put("default_hooks.logger.interval", LOG_INTERVAL)
+    return draft.put("default_hooks.checkpoint", checkpoint)
+
+
+def without_checkpoints(draft: Draft) -> Draft:
+    """A test writes none; None is how MMEngine is told to leave out a hook that it adds by itself."""
+    return draft.put("default_hooks.checkpoint", None)
 
 
 def _for_cpu(draft: Draft) -> Draft:

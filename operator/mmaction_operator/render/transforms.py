@@ -10,7 +10,7 @@ READERS = ("DecordInit", "RawFrameDecode")
 
 def apply(draft: Draft) -> Draft:
     """Files are read from disk, augmentations that stopped working are torchvision's, and validation has none."""
-    used = {transform["type"] for transform in draft.get("train_pipeline")}
+    used = {transform["type"] for transform in draft.transforms()}
     draft = draft.pipelines(lambda pipeline: [_color_jitter(_rand_augment(_from_disk(step))) for step in pipeline])
     for stage in ("val", "test"):
         draft = draft.pipeline(stage, _as_it_is)

@@ -46,6 +46,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "training.workers": (7, {}),
     "evaluation.clips": (7, {}),
     "evaluation.crops": (1, {}),
+    "evaluation.only": (True, {"model.pretrained": "s3://weights/mine.pth"}),
     "resources.nodes": (2, {}),
     "resources.gpusPerNode": (2, {}),
     "resources.processesPerNode": (2, {"resources": {"gpusPerNode": 0}}),

@@ -15,6 +15,7 @@ I3D = "i3d_imagenet-pretrained-r50_8xb8-32x2x1-100e_kinetics400-rgb"
 TSM = "tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb"
 SWIN = "swin-tiny-p244-w877_in1k-pre_8xb8-amp-32x2x1-30e_kinetics400-rgb"
 MVIT = "mvit-small-p244_32xb16-16x4x1-200e_kinetics400-rgb"
+TIN = "tin_kinetics400-pretrained-tsm-r50_1x1x8-50e_kinetics400-rgb"
 CSN = "ircsn_ig65m-pretrained-r50-bnfrozen_8xb12-32x2x1-58e_kinetics400-rgb"
 
 
@@ -30,6 +31,7 @@ def a_job(config: str = SLOWFAST, *, pretrained: str = "none", classes: int = 7,
                 "dataset": {"uri": "/data", "format": "folders", "numClasses": classes},
                 "resources": {"gpusPerNode": 4},
                 "storage": {"uri": "/results"},
+                "pods": {"image": "trainer-with-all-of-mmcv"},
                 **spec,
             },
         }

@@ -1,7 +1,13 @@
-"""Rendered models build with the job's classes and train a step on CPU."""
+"""Every rendered model builds with the job's classes, at the smallest input that the renderer accepts, and runs on CPU.
+
+Models that are equal, whatever the recipes around them, are built once, under the name of the first.
+"""
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,49 +15,83 @@ import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 
+from mmaction_operator.render import Rendered
+from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.runtime import compat
 
-from .jobs import CSN, I3D, MVIT, SLOWFAST, SWIN, TIMESFORMER, TSM, UNIFORMER, rendered
+from .jobs import TIN, rendered
+from .test_whole_zoo import ONLY, TESTABLE, TRAINABLE
+from .views import inputs
 
 compat.apply()
 import mmaction.models  # noqa: E402, F401  (registers them)
 from mmaction.registry import MODELS  # noqa: E402
 from mmaction.structures import ActionDataSample  # noqa: E402
 
+ONE_VIEW = ONLY | {"evaluation": {"only": True, "clips": 1, "crops": 1}}
+FRAMES = (1, 2, 3, 5, 8, 16)
+CROPS = (32, 42, 224)
 
-@pytest.mark.parametrize(
-    ("config", "frames", "crop"),
-    [
-        (I3D, 8, 64),
-        (SLOWFAST, 16, 64),
-        (TIMESFORMER, 4, 64),
-        (UNIFORMER, 4, 64),
-        (TSM, 4, 64),
-        (SWIN, 8, 64),
-        (MVIT, 8, 64),
-        (CSN, 8, 64),
-    ],
-)
-def test_it_builds_with_seven_outputs_and_trains_a_step(config: str, frames: int, crop: int) -> None:
-    init_default_scope("mmaction")
-    result = rendered(config, input={"frames": frames, "cropSize": crop})
-    model = MODELS.build(result.config["model"])
+
+def smallest(name: str, job: dict[str, Any]) -> Rendered:
+    """A job of a config with the smallest input that is accepted."""
+    refused = ConfigFailure("input", "nothing was tried")
+    for frames, crop in itertools.product(FRAMES, CROPS):
+        try:
+            return rendered(name, input={"frames": frames, "cropSize": crop}, **job)
+        except ConfigFailure as failure:
+            refused = failure
+    raise refused
+
+
+def distinct(names: Iterable[str], job: dict[str, Any]) -> list[Any]:
+    """A case for each model that no earlier name has."""
+    found: dict[str, Any] = {}
+    for name in names:
+        result = smallest(name, job)
+        found.setdefault(json.dumps(result.config["model"], sort_keys=True), pytest.param(result, id=name))
+    return list(found.values())
+
+
+@pytest.mark.parametrize("result", distinct([name for name in TRAINABLE if not name.startswith("tin_")], {}))
+def test_it_builds_with_seven_outputs_and_trains_a_step(result: Rendered) -> None:
+    model = built(result)
+    names = set(model.state_dict())
     model.init_weights()
-    model.train()
+    started = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
     optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
-    before = {name: value.detach().clone() for name, value in model.named_parameters() if value.requires_grad}
-    losses = model.train_step(a_batch(result.config, frames, crop), optimizer)
+    losses = model.train().train_step(a_batch(result, "train"), optimizer)
     assert torch.isfinite(losses["loss"])
-    changed = [name for name, value in model.named_parameters() if name in before and not value.equal(before[name])]
+    changed = [name for name, value in model.named_parameters() if name in started and not value.equal(started[name])]
     assert any("cls_head" in name for name in changed)
     assert any("backbone" in name for name in changed)
+    assert set(model.state_dict()) == names, "a model that is only built takes all that a training saves"
     weights = [value for name, value in model.cls_head.named_parameters() if name.endswith("weight")]
     assert weights[-1].shape[0] == 7
 
 
-def a_batch(config: dict[str, Any], frames: int, crop: int) -> dict[str, Any]:
-    """Two random videos, uint8, as the workers send them: views x C x T x H x W, or views x C x H x W."""
-    flat = next(step for step in config["train_pipeline"] if step["type"] == "FormatShape")["input_format"] == "NCHW"
-    shape = (frames, 3, crop, crop) if flat else (1, 3, frames, crop, crop)
+@pytest.mark.parametrize("result", distinct(TESTABLE, ONE_VIEW))
+def test_one_that_only_tests_builds_with_seven_outputs_and_scores_a_batch(result: Rendered) -> None:
+    model = built(result)
+    with torch.inference_mode():
+        scored = model.eval().test_step(a_batch(result, "test"))
+    for sample in scored:
+        assert sample.pred_score.shape == (7,)
+        assert sample.pred_score.sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_tin_cannot_run_here_as_its_refusal_says() -> None:
+    result = smallest(TIN, {})
+    with pytest.raises(ImportError, match="tin_shift"):
+        built(result).eval().test_step(a_batch(result, "val"))
+
+
+def built(result: Rendered) -> Any:
+    init_default_scope("mmaction")
+    return MODELS.build(result.config["model"])
+
+
+def a_batch(result: Rendered, stage: str) -> dict[str, Any]:
+    """Two videos as the workers send them."""
     samples = [ActionDataSample().set_gt_label(label) for label in (0, 6)]
-    return {"inputs": [torch.randint(0, 255, shape, dtype=torch.uint8) for _ in samples], "data_samples": samples}
+    return {"inputs": [inputs(result, stage) for _ in samples], "data_samples": samples}

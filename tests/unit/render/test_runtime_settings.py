@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mmaction_operator.render import tree
+from mmaction_trainer.contract.errors import ConfigFailure
 
-from .jobs import CSN, SLOWFAST, rendered
+from .jobs import CSN, SLOWFAST, TIN, rendered
 
 R2PLUS1D = "r2plus1d_r34_8xb8-8x8x1-180e_kinetics400-rgb"
 CPU = {"gpusPerNode": 0}
@@ -48,11 +49,8 @@ def test_ddp_looks_for_unused_parameters_on_cpu_where_it_does_on_gpus(
     assert cpu["model_wrapper_cfg"]["find_unused_parameters"] is finds
 
 
-def test_packages_that_the_stock_image_lacks_are_announced() -> None:
-    needs = {
-        "tin_imagenet-pretrained-r50_8xb6-1x1x8-40e_sthv2-rgb": "ResNetTIN needs mmcv with its CUDA operators",
-        "tsn_imagenet-pretrained-rn101-32x4d_8xb32-1x1x3-100e_kinetics400-rgb": "mmpretrain.ResNeXt needs mmpretrain",
-        "tsn_imagenet-pretrained-swin-transformer_32xb8-1x1x8-50e_kinetics400-rgb": "needs timm",
-    }
-    for config, words in needs.items():
-        assert [warning for warning in rendered(config).warnings if words in warning]
+def test_what_the_stock_image_lacks_is_refused_unless_the_job_has_an_image_of_its_own() -> None:
+    needs = "ResNetTIN needs mmcv's CUDA operator tin_shift"
+    with pytest.raises(ConfigFailure, match=rf"^spec\.model\.config: {needs}.*spec\.pods\.image"):
+        rendered(TIN, pods={})
+    assert f"{needs}: the image mine:v1 has to have it." in rendered(TIN, pods={"image": "mine:v1"}).warnings

@@ -7,10 +7,9 @@ import pytest
 from mmaction_operator import zoo
 from mmaction_trainer.contract.errors import ConfigFailure
 
-from .jobs import SLOWFAST, rendered
+from .jobs import SLOWFAST, TIN, rendered
 from .test_whole_zoo import TRAINABLE
 
-TIN = "tin_kinetics400-pretrained-tsm-r50_1x1x8-50e_kinetics400-rgb"
 PUBLISHED = [name for name in TRAINABLE if zoo.load(name).weights]
 
 

@@ -20,6 +20,14 @@ from .jobs import rendered
 OMNI = "slowonly_r50_8xb16-8x8x1-256e_imagenet-kinetics400-rgb"
 TRAINABLE = [name for name in zoo.names() if zoo.load(name).trainable and name != OMNI]
 TEST_ONLY = [name for name in zoo.names() if not zoo.load(name).trainable]
+WEIGHTS_ONLY = [
+    "uniformerv2-base-p16-res224_clip-pre_u8_kinetics710-rgb",
+    "uniformerv2-large-p14-res224_clip-pre_u8_kinetics710-rgb",
+    "uniformerv2-large-p14-res336_clip-pre_u8_kinetics710-rgb",
+]
+TESTABLE = [name for name in TEST_ONLY if name not in WEIGHTS_ONLY]
+"""Configs without a recipe whose weights can be tested."""
+ONLY: dict[str, Any] = {"evaluation": {"only": True}, "pretrained": "s3://weights/mine.pth"}
 
 
 def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -109,11 +117,47 @@ def test_pipelines_stand_in_both_places(name: str) -> None:
         assert set(inner["data_prefix"].values()) == {"data/videos"}
 
 
-@pytest.mark.parametrize("name", TEST_ONLY)
-def test_a_config_without_a_recipe_is_refused_by_name(name: str) -> None:
+@pytest.mark.parametrize("name", TESTABLE)
+def test_a_config_without_a_recipe_does_not_train_and_its_refusal_says_what_tests_it(name: str) -> None:
     with pytest.raises(ConfigFailure, match=r"^spec\.model\.config: ") as raised:
         rendered(name)
-    assert name in str(raised.value)
+    assert f"{name} has no training recipe" in str(raised.value)
+    assert raised.value.do == "`evaluation: {only: true}` tests its weights."
+
+
+@pytest.mark.parametrize("name", WEIGHTS_ONLY)
+@pytest.mark.parametrize("job", [{}, ONLY])
+def test_a_config_that_only_others_start_from_is_refused_with_that_reason(name: str, job: dict[str, Any]) -> None:
+    with pytest.raises(ConfigFailure, match=r"^spec\.model\.config: ") as raised:
+        rendered(name, **job)
+    assert f"{name} has neither data nor pipelines in MMAction2" in str(raised.value)
+    assert "uniformerv2-base-p16-res224_clip_u8_kinetics710-rgb" in raised.value.accepted
+    assert not raised.value.do
+
+
+@pytest.mark.parametrize("name", [*TRAINABLE, *TESTABLE])
+def test_a_test_alone_renders_to_what_mmengine_needs_for_a_test_and_no_more(name: str, tmp_path: Path) -> None:
+    result = rendered(name, **ONLY)
+    config = result.config
+    idle = ("train_", "val_", "optim_wrapper", "param_scheduler", "auto_scale_lr")
+    assert not [key for key in config if key.startswith(idle)]
+    assert {"test_pipeline", "test_dataloader", "test_evaluator", "test_cfg", "model"} <= config.keys()
+    assert (config["load_from"], config["default_hooks"]["checkpoint"]) == ("pretrained/mine.pth", None)
+    dataset = config["test_dataloader"]["dataset"]
+    assert dataset["ann_file"] == "data/test.txt"
+    assert not {"delimiter", "data_root"} & dataset.keys()
+    assert (result.effective_lr, result.epochs, result.val_protocol) == (None, 0, None)
+    path = tmp_path / "config.py"
+    path.write_text(result.text)
+    assert plain(Config.fromfile(path, import_custom_modules=False)._cfg_dict) == config
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_the_test_of_a_test_alone_is_the_test_of_a_training(name: str) -> None:
+    alone, whole = rendered(name, **ONLY), rendered(name, pretrained=ONLY["pretrained"])
+    for key in ("test_pipeline", "test_dataloader", "test_evaluator", "test_cfg", "model"):
+        assert alone.config[key] == whole.config[key]
+    assert (alone.test_protocol, alone.frames, alone.media) == (whole.test_protocol, whole.frames, whole.media)
 
 
 def test_a_config_that_trains_on_videos_and_images_together_is_refused_with_what_to_use_instead() -> None:

@@ -20,7 +20,8 @@ class Best(Document):
 class Progress(Document):
     """How far an attempt is.
 
-    Accuracies are fractions from 0 to 1, by the job's validation protocol. ``iteration`` counts within the epoch while
+    Accuracies are fractions from 0 to 1, by the job's validation protocol; of a job that trains nothing, by that of
+    its test. ``iteration`` counts within the epoch while
     training, videos while testing, and files while preparing or uploading; ``iterations`` is how many there will be.
     """
 

@@ -76,7 +76,8 @@ class Complexity(Document):
 
 class ModelReport(Document):
     """What was trained: the recipe by its name in MMAction2's zoo, what it sees of a clip (frames, interval and number,
-    such as 32x2x1), the file of weights that it began with, epochs, and on what it ran."""
+    such as 32x2x1), the file of weights that it began with, epochs (0 of what was tested as it is), and on what it
+    ran."""
 
     recipe: str
     frames: str
@@ -86,9 +87,11 @@ class ModelReport(Document):
 
 
 class DataReport(Document):
-    """The data set that numbers are of: sha256 over paths and labels of every split, and videos of each split."""
+    """The data set that numbers are of: sha256 over paths and labels of every split that was read, and of the tested
+    one alone, which is the same however the weights came to be; and videos of each split."""
 
     sha256: str
+    tested_sha256: str | None = None
     format: str
     split: int
     classes: int
@@ -98,7 +101,8 @@ class DataReport(Document):
 class Result(Document):
     """How an attempt ended on one node, or how its preflight did, which has neither scores nor a manifest.
 
-    ``warnings`` is what the preflight found that the user should know and can live with. ``seconds`` is how long the
+    ``warnings`` is what the preflight found that the user should know and can live with. ``checkpoint`` is what was
+    tested: its path in the results, or the URI of weights that were tested as they are. ``seconds`` is how long the
     ranks trained, validated and tested.
     """
 

@@ -80,6 +80,7 @@ class DataSource(Document):
 
     ``decode`` is which videos the preflight decodes, ``leakage`` what it makes of videos that are in train and in test.
     ``frames`` is how many frames of a video the model sees at once, ``span`` how many lie from the first to the last.
+    With ``test_alone`` nothing but the test list is read, or needed.
     """
 
     uri: str
@@ -95,10 +96,11 @@ class DataSource(Document):
     leakage: Literal["refuse", "warn"] = "refuse"
     frames: int = 1
     span: int = 1
+    test_alone: bool = False
 
 
 class Weights(Document):
-    """A checkpoint to start from.
+    """A checkpoint to start from, or to test as it is.
 
     ``name`` is its file name under ``pretrained/`` in the run directory; ``sha256_prefix`` the leading hex digits of
     its digest where the publisher states them.
@@ -125,7 +127,8 @@ class Run(Document):
     """One attempt of one job.
 
     ``model`` is the name of the recipe in MMAction2's zoo, ``frames`` what it sees of a clip: frames, interval and
-    number (32x2x1). ``warnings`` is what was decided in rendering that a user may not expect. ``trackers`` are told of
+    number (32x2x1). ``epochs`` of 0 train nothing: the weights in ``pretrained`` are tested, and what is of training
+    alone is absent. ``warnings`` is what was decided in rendering that a user may not expect. ``trackers`` are told of
     the run beside its own record; where they are, the environment says.
     """
 
@@ -141,7 +144,12 @@ class Run(Document):
     warnings: tuple[str, ...] = ()
     config_sha256: str
     epochs: int
-    effective_lr: float
-    val_protocol: Protocol
+    effective_lr: float | None = None
+    val_protocol: Protocol | None = None
     test_protocol: Protocol
     trackers: tuple[Tracker, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is trained, before the test."""
+        return self.epochs > 0

@@ -1,4 +1,4 @@
-"""What every format is read into: the samples of three splits, and the classes that their labels count."""
+"""What every format is read into: the samples of the splits, and the classes that their labels count."""
 
 from __future__ import annotations
 
@@ -38,20 +38,22 @@ class Annotations:
         classes: one name a class id.
         named_by: the file or folder that names the classes; empty where nothing does.
         warnings: what a user should know and can live with.
+        train, val: empty where the source is of a test alone.
     """
 
     root: str
-    train: tuple[Sample, ...]
-    val: tuple[Sample, ...]
     test: tuple[Sample, ...]
     classes: tuple[str, ...]
     named_by: str
     warnings: tuple[str, ...] = ()
+    train: tuple[Sample, ...] = ()
+    val: tuple[Sample, ...] = ()
 
     @property
     def splits(self) -> Mapping[str, tuple[Sample, ...]]:
-        """The samples by split, in the order in which splits are used."""
-        return {"train": self.train, "val": self.val, "test": self.test}
+        """The samples by split, in the order in which splits are used; those that there are."""
+        splits = {"train": self.train, "val": self.val, "test": self.test}
+        return {split: samples for split, samples in splits.items() if samples}
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -61,12 +63,22 @@ class Annotations:
     @property
     def digest(self) -> str:
         """sha256 over paths and labels of each split, whatever order or format they were listed in."""
-        rows = sorted(
-            [split, sample.path, sample.label, sample.frames or 0]
-            for split, samples in self.splits.items()
-            for sample in samples
-        )
-        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+        return digest_of(self.splits)
+
+    @property
+    def tested(self) -> str:
+        """The same of the tested split alone."""
+        return digest_of({"test": self.test})
+
+
+def digest_of(splits: Mapping[str, tuple[Sample, ...]]) -> str:
+    """sha256 over paths and labels of splits, whatever order or format they were listed in."""
+    rows = sorted(
+        [split, sample.path, sample.label, sample.frames or 0]
+        for split, samples in splits.items()
+        for sample in samples
+    )
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def videos_folder(source: DataSource) -> str:

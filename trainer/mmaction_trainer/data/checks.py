@@ -27,7 +27,9 @@ def classes_agree(annotations: Annotations, num_classes: int) -> None:
             annotations.named_by,
             f"{len(names)} classes",
             accepted=f"{num_classes}, as the job says",
-            do=f"Set spec.dataset.numClasses to {len(names)}, or correct {annotations.named_by}.",
+            do=f"Set spec.dataset.numClasses to {len(names)}, or correct {annotations.named_by}."
+            if annotations.train
+            else "A test of some of the classes takes format: list, whose labels are the model's class ids.",
         )
     twice = [name for name, count in Counter(names).items() if count > 1]
     refuse([Finding(annotations.named_by, f"class {name!r} is named twice") for name in twice])
@@ -123,7 +125,8 @@ def moved(annotations: Annotations, path_of: Callable[[Sample], str]) -> Annotat
         split: tuple(replace(sample, path=path_of(sample)) for sample in samples)
         for split, samples in annotations.splits.items()
     }
-    return replace(annotations, train=splits["train"], val=splits["val"], test=splits["test"])
+    train, val, test = (splits.get(split, ()) for split in ("train", "val", "test"))
+    return replace(annotations, train=train, val=val, test=test)
 
 
 def one_label_a_video(annotations: Annotations) -> None:
@@ -145,9 +148,9 @@ def one_label_a_video(annotations: Annotations) -> None:
 
 
 def unseen_classes(annotations: Annotations) -> Iterator[str]:
-    """A warning where classes have no video to learn from."""
+    """A warning where a training has classes without a video to learn from."""
     unseen = sorted(set(range(len(annotations.classes))) - {sample.label for sample in annotations.train})
-    if unseen:
+    if unseen and annotations.train:
         yield (
             f"{len(unseen):,} of {len(annotations.classes):,} classes have no video in train, "
             f"such as {annotations.classes[unseen[0]]} ({unseen[0]})"

@@ -1,4 +1,8 @@
-"""Class folders: ``{train,val,test}/<class>/<video>``. The folders of train are the classes, in alphabetical order."""
+"""Class folders: ``{train,val,test}/<class>/<video>``. The folders of train are the classes, in alphabetical order.
+
+A test alone needs no train: the folders of the tested split are the classes then. They are the same classes, by the
+same numbers, as there have to be as many as the model has.
+"""
 
 from __future__ import annotations
 
@@ -25,21 +29,23 @@ def read_folders(holdings: Holdings, source: DataSource) -> Annotations:
         DataFailure: train, or both others, hold no video; a video lies in no class folder, or in an unknown one.
     """
     videos = {split: videos_of(holdings, split) for split in SPLITS}
-    if not videos["train"] or not (videos["val"] or videos["test"]):
+    val, test = (videos[split] or videos[other] for split, other in (("val", "test"), ("test", "val")))
+    if not test or not (videos["train"] or source.test_alone):
         raise DataFailure(
-            "val" if videos["train"] else "train",
+            "train" if test else "val",
             f"no videos there; {holdings.glance('')}",
             accepted="videos in train/<class>/, and in val/<class>/ or test/<class>/",
         )
-    classes = tuple(sorted({path.split("/")[1] for path in videos["train"]}))
+    named_by = "train" if videos["train"] else "test" if videos["test"] else "val"
+    classes = tuple(sorted({path.split("/")[1] for path in videos[named_by]}))
     ids = {name: number for number, name in enumerate(classes)}
     return Annotations(
         root="",
-        train=samples(videos["train"], ids),
-        val=samples(videos["val"] or videos["test"], ids),
-        test=samples(videos["test"] or videos["val"], ids),
+        train=() if source.test_alone else samples(videos["train"], ids),
+        val=() if source.test_alone else samples(val, ids),
+        test=samples(test, ids),
         classes=classes,
-        named_by="train/",
+        named_by=f"{named_by}/",
         warnings=left_out(holdings),
     )
 

@@ -25,15 +25,16 @@ def read_lists(holdings: Holdings, source: DataSource) -> Annotations:
     Raises:
         DataFailure: a list is missing, empty or malformed.
     """
-    train = source.train or "train.txt"
-    val = source.val or "val.txt"
-    validation = samples(holdings, val, source)
-    classes, named_by = class_names(holdings, posixpath.dirname(train), source.num_classes)
+    train, val = source.train or "train.txt", source.val or "val.txt"
+    tested = source.test or val
+    beside = tested if source.test_alone else train
+    classes, named_by = class_names(holdings, posixpath.dirname(beside), source.num_classes)
+    test = samples(holdings, tested, source)
     return Annotations(
         root=videos_folder(source),
-        train=samples(holdings, train, source),
-        val=validation,
-        test=samples(holdings, source.test, source) if source.test else validation,
+        train=() if source.test_alone else samples(holdings, train, source),
+        val=() if source.test_alone else test if tested == val else samples(holdings, val, source),
+        test=test,
         classes=classes,
         named_by=named_by,
     )

@@ -43,12 +43,14 @@ class Prepared:
     Args:
         counts: samples of each split.
         classes: one name a class id.
-        digest: sha256 over paths and labels of each split. Numbers of two runs compare only if it is the same.
+        digest: sha256 over paths and labels of each split.
+        tested: the same of the tested split alone. Numbers of two runs compare only if it is the same.
     """
 
     counts: Mapping[str, int]
     classes: tuple[str, ...]
     digest: str
+    tested: str
 
 
 @dataclass(frozen=True)
@@ -154,4 +156,5 @@ def summary(annotations: Annotations) -> Prepared:
         counts={split: len(samples) for split, samples in annotations.splits.items()},
         classes=annotations.classes,
         digest=annotations.digest,
+        tested=annotations.tested,
     )

@@ -1,7 +1,8 @@
 """csv files: with the columns path and label, or with Kinetics' own.
 
 A label is a class name or, where all labels of train are whole numbers, a class id from 0. Names are numbered in
-alphabetical order of the train file, as MMAction2 does for Kinetics.
+alphabetical order of the train file, as MMAction2 does for Kinetics. Where there is none, for a test alone, the tested
+file says which labels there are: as many as the model has, so that their numbers are the same.
 """
 
 from __future__ import annotations
@@ -45,22 +46,23 @@ def read_tables(holdings: Holdings, source: DataSource) -> Annotations:
         DataFailure: a file is missing, empty or malformed, or has a label that train lacks.
     """
     root = videos_folder(source)
-    train_name = source.train or "train.csv"
-    train = rows(holdings, train_name, "train")
-    val = rows(holdings, source.val or "val.csv", "val")
-    test = rows(holdings, source.test, "test") if source.test else val
-    if all(ID.fullmatch(row.label) for row in train):
+    train, val = (source.train or "train.csv", "train"), (source.val or "val.csv", "val")
+    test = (source.test, "test") if source.test else val
+    numbers = test if source.test_alone and not holdings.holds(train[0]) else train
+    labels = {row.label for row in rows(holdings, *numbers)}
+    if all(ID.fullmatch(label) for label in labels):
         ids = None
-        classes, named_by = class_names(holdings, posixpath.dirname(train_name), source.num_classes)
+        classes, named_by = class_names(holdings, posixpath.dirname(numbers[0]), source.num_classes)
     else:
-        classes, named_by = tuple(sorted({row.label for row in train})), train_name
+        classes, named_by = tuple(sorted(labels)), numbers[0]
         ids = {name: number for number, name in enumerate(classes)}
     there = holdings.sizes(root)
+    alone = source.test_alone
     return Annotations(
         root=root,
-        train=samples(train, ids, there),
-        val=samples(val, ids, there),
-        test=samples(test, ids, there),
+        train=() if alone else samples(rows(holdings, *train), ids, there),
+        val=() if alone else samples(rows(holdings, *val), ids, there),
+        test=samples(rows(holdings, *test), ids, there),
         classes=classes,
         named_by=named_by,
     )

@@ -48,8 +48,8 @@ def duplicates(annotations: Annotations, digests: Mapping[str, str]) -> Iterator
 def leaks(annotations: Annotations, digests: Mapping[str, str]) -> list[Finding]:
     """Videos of train that the model is validated or tested on."""
     found = {}
-    for split in ("val", "test"):
-        for one, other in pairs(annotations.train, annotations.splits[split], digests):
+    for samples in (annotations.val, annotations.test):
+        for one, other in pairs(annotations.train, samples, digests):
             found[other.where] = Finding(other.where, f"{other.path!r} is in train too ({told(one)})")
     return list(found.values())
 

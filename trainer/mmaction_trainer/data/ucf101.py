@@ -29,8 +29,8 @@ def read_ucf101(holdings: Holdings, source: DataSource) -> Annotations:
     test = samples(holdings, "test", source.split, ids)
     return Annotations(
         root=videos_folder(source),
-        train=samples(holdings, "train", source.split, ids),
-        val=test,
+        train=() if source.test_alone else samples(holdings, "train", source.split, ids),
+        val=() if source.test_alone else test,
         test=test,
         classes=classes,
         named_by=CLASSES,

@@ -29,8 +29,8 @@ class Provenance:
     """What a number is of; two numbers are compared only where protocol, data and split are the same.
 
     Attributes:
-        data_sha256: of paths and labels of every split.
-        checkpoint, checkpoint_sha256: the weights that were tested; the path is that in the results.
+        data_sha256: of paths and labels of every split that was read.
+        checkpoint, checkpoint_sha256: the weights that were tested; by their path in the results, or their URI.
     """
 
     protocol: Protocol

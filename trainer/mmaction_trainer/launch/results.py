@@ -56,7 +56,7 @@ def succeed(run: Run, run_dir: Path, prepared: Prepared) -> Result:
     """Publish everything, the manifest last, and say what it holds.
 
     Args:
-        prepared: the data set that was trained on.
+        prepared: the data set that was trained or tested on.
 
     Raises:
         StorageFailure: storage does not confirm what was sent; there is no manifest then.
@@ -119,21 +119,21 @@ def draw_demo(run_dir: Path, predictions: Predictions) -> None:
 
 
 def summary(run: Run, run_dir: Path, prepared: Prepared) -> Result:
-    """The scores of the best checkpoint, from the metrics that the ranks recorded."""
+    """The scores of what was tested, from the metrics that the ranks recorded."""
     lines = [json.loads(line) for line in (run_dir / layout.METRICS).read_text().splitlines()]
     validations = [line for line in lines if line["stage"] == "val"]
     tests = [line for line in lines if line["stage"] == "test"]
     world = [line["worldSize"] for line in lines if line["stage"] == "start"]
     best = max(validations, key=lambda line: line["top1"], default=None)
-    tested = tested_in(run_dir / layout.WORK)
+    checkpoint, tested = tested_of(run, run_dir)
     complexity = run_dir / layout.COMPLEXITY
     return outcome(
         run,
         "Succeeded",
         world_size=world[-1],
-        val=score(best, run.val_protocol),
+        val=score(best, run.val_protocol) if run.val_protocol else None,
         test=score(tests[-1] if tests else None, run.test_protocol),
-        checkpoint=f"checkpoints/{tested.name}" if tested else None,
+        checkpoint=checkpoint,
         checkpoint_sha256=digest(read_chunks(tested))[1] if tested else None,
         model=ModelReport(
             recipe=run.model,
@@ -148,16 +148,26 @@ def summary(run: Run, run_dir: Path, prepared: Prepared) -> Result:
     )
 
 
-def tested_in(work: Path) -> Path | None:
-    """The checkpoint that was tested: the best, or the newest where no validation chose one."""
+def tested_of(run: Run, run_dir: Path) -> tuple[str | None, Path | None]:
+    """The checkpoint that was tested, and its file here.
+
+    Of a training it is the best, or the newest where no validation chose one, by its path in the results; else the
+    weights that the run was told of, by their URI.
+    """
+    if not run.trains and run.pretrained:
+        return run.pretrained.uri, run_dir / layout.PRETRAINED / run.pretrained.name
+    work = run_dir / layout.WORK
     epochs = sorted(work.glob("epoch_*.pth"), key=lambda path: int(path.stem.rpartition("_")[2]))
-    return next(work.glob("best_*.pth"), None) or (epochs[-1] if epochs else None)
+    newest = epochs[-1] if epochs else None
+    tested = next(work.glob("best_*.pth"), newest)
+    return (f"checkpoints/{tested.name}" if tested else None), tested
 
 
 def data_report(run: Run, prepared: Prepared) -> DataReport:
     """The data set that numbers are of."""
     return DataReport(
         sha256=prepared.digest,
+        tested_sha256=prepared.tested,
         format=run.data.format,
         split=run.data.split,
         classes=run.data.num_classes,

@@ -7,13 +7,10 @@ the data, then reads one line of JSON: a video that decodes, and whether the che
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
-import pickle
 import sys
-import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +42,12 @@ def main() -> None:
         notes.said = f"{type(model.backbone).__name__}, {parameters / 1e6:.2f} M parameters"
         told = json.loads(sys.stdin.readline())
         if told["weights"]:
-            notes.warnings += fits(model, Path(config.load_from))
+            notes.warnings += fits(model, Path(config.load_from), trains=run.trains)
             notes.said += f"; {Path(config.load_from).name} fits it"
     if model is None:
         checklist.skip(*AFTER_THE_MODEL, why="the model cannot be built")
+    elif not run.trains:
+        checklist.skip(*AFTER_THE_MODEL, why="nothing is trained")
     else:
         with checklist.check("learning rate") as notes:
             notes.said = rates(config, model, run)
@@ -67,53 +66,25 @@ def build() -> tuple[Any, Any]:
     return config, MODELS.build(config.model)
 
 
-def fits(model: torch.nn.Module, path: Path) -> Iterator[str]:
+def fits(model: torch.nn.Module, path: Path, *, trains: bool) -> Iterator[str]:
     """See that a checkpoint is one of this network, and warn of what of the backbone it leaves to chance.
 
-    A head of other classes is what fine-tuning is for: it may differ.
+    A test takes every weight from it. Where a training goes on from it, a head of other classes is what fine-tuning is
+    for.
 
     Raises:
         ConfigFailure: it is of another network.
     """
-    held = loading.shapes(loading.stored(read(path)))
+    held = loading.shapes(loading.read(path))
     wanted = loading.shapes(model.state_dict())
     found = loading.compare(wanted, held)
     backbone = {name: math.prod(shape) for name, shape in wanted.items() if name.startswith(BACKBONE)}
     loaded = sum(backbone.get(name, 0) for name in found.matched) / sum(backbone.values())
-    if loaded < LEAST:
-        raise ConfigFailure(
-            f"spec.model.pretrained, {path.name}",
-            f"has {loaded:.0%} of the weights of {type(model.backbone).__name__}; it holds {some(held)}",
-            accepted=f"a checkpoint of this network, with {some(backbone)}",
-            do="Name the config that it was trained with, or another checkpoint.",
-        )
-    left = [
-        *(name for name in found.missing if name in backbone),
-        *(name for name in found.reshaped if name in backbone),
-    ]
+    if (not trains and not found.whole) or loaded < LEAST:
+        raise loading.refusal(found, path.name, whole=not trains)
+    left = [name for name in (*found.missing, *found.reshaped) if name in backbone]
     if left:
         yield f"{len(left)} of {len(backbone)} weights of the backbone are not in {path.name}, such as {left[0]}"
-
-
-def read(path: Path) -> Any:
-    """A checkpoint file, its tensors left on disk where the format allows that.
-
-    Raises:
-        ConfigFailure: it is no checkpoint that torch loads without running code.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ConfigFailure(
-            f"spec.model.pretrained, {path.name}",
-            f"cannot be loaded: {(str(error).strip().splitlines() or [type(error).__name__])[0][:200]}",
-            accepted="a file that torch.save wrote, of tensors and plain data",
-        ) from error
-
-
-def some(names: Iterable[str]) -> str:
-    """The first few names."""
-    return ", ".join(itertools.islice(names, 3)) or "nothing"
 
 
 def rates(config: Any, model: torch.nn.Module, run: Run) -> str:

@@ -6,14 +6,24 @@ and the run goes on. Here the two are compared by names and shapes of their weig
 
 from __future__ import annotations
 
+import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import torch
+
+from mmaction_trainer.contract.errors import ConfigFailure
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 """Of each weight by its name, such as ``{"cls_head.fc_cls.weight": (400, 2048)}``."""
+
+FIELD = "spec.model.pretrained"
+SHOWN = 3
+"""Names that a message has of each kind."""
 
 WRAPPED = re.compile(r"^module\.")
 """What DDP puts before every name; MMEngine takes it off again."""
@@ -63,6 +73,52 @@ def stored(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     weights = checkpoint.get("state_dict", checkpoint)
     return {WRAPPED.sub("", name): weight for name, weight in weights.items()}
+
+
+def read(path: Path) -> Mapping[str, Any]:
+    """The weights in a checkpoint file.
+
+    Raises:
+        ConfigFailure: it is no checkpoint of torch.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu")
+    except (pickle.UnpicklingError, EOFError, KeyError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ConfigFailure(FIELD, f"{path.name} is no checkpoint that torch reads: {reason[0][:200]}") from None
+    if not isinstance(checkpoint, Mapping):
+        raise ConfigFailure(
+            FIELD,
+            f"{path.name} holds a {type(checkpoint).__name__}",
+            accepted="weights by name, as MMEngine saves them",
+        )
+    return stored(checkpoint)
+
+
+def refusal(found: Comparison, name: str, *, whole: bool = True) -> ConfigFailure:
+    """The refusal of a checkpoint of another model.
+
+    Args:
+        found: how it differs from the model.
+        name: of its file.
+        whole: whether all of the model is wanted of it, as for a test.
+    """
+    reshaped = [f"{weight} {theirs} where the model has {own}" for weight, (own, theirs) in found.reshaped.items()]
+    differing = (("missing", found.missing), ("unexpected", found.unexpected), ("of another shape", reshaped))
+    lists = [f"{len(names):,} {how} ({first_of(names)})" for how, names in differing if names]
+    wanted = "every weight" if whole else "its backbone"
+    return ConfigFailure(
+        FIELD,
+        f"{name} is of another model: {len(found.matched):,} of its weights fit; {', '.join(lists)}",
+        accepted=f"a checkpoint that gives the model of spec.model.config {wanted}",
+        do="Compare spec.model.config, spec.dataset.numClasses, spec.input and spec.overrides with those that it was "
+        "trained by.",
+    )
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first few of many names."""
+    return ", ".join([*names[:SHOWN], *(["..."] if len(names) > SHOWN else [])])
 
 
 def shapes(weights: Mapping[str, Any]) -> Shapes:

@@ -41,6 +41,14 @@ class ProgressHook(Hook):  # type: ignore[misc]
 
     def before_train(self, runner: Any) -> None:
         """Note the world as the ranks see it."""
+        self._start(runner)
+
+    def before_test(self, runner: Any) -> None:
+        """Note it here where nothing was trained."""
+        if self._started is None:
+            self._start(runner)
+
+    def _start(self, runner: Any) -> None:
         self._started = time.monotonic()
         if is_main_process():
             self._record("start", {"worldSize": get_world_size(), "epochs": runner.max_epochs})
@@ -95,6 +103,8 @@ class ProgressHook(Hook):  # type: ignore[misc]
         if is_main_process() and scores:
             seconds = {} if self._started is None else {"seconds": round(time.monotonic() - self._started, 1)}
             self._record("test", {**scores, "videos": len(runner.test_dataloader.dataset), **seconds})
+            if not runner.max_epochs:
+                self.top1 = scores["top1"]
             self._tell(runner, "Testing", force=True)
 
     def _record(self, stage: str, line: dict[str, Any]) -> None:
@@ -107,12 +117,11 @@ class ProgressHook(Hook):  # type: ignore[misc]
         if not is_main_process() or (now - self._written < SECONDS_BETWEEN_WRITES and not force and not done):
             return
         self._written = now
-        epochs = runner.max_epochs
         Progress(
             stage=stage,
             observed_at=datetime.now(UTC),
-            epoch=min(runner.epoch + 1, epochs) if stage == "Training" else runner.epoch,
-            epochs=epochs,
+            epoch=_epoch(runner, stage),
+            epochs=runner.max_epochs or None,
             top1=self.top1,
             best=self.best,
             **numbers,
@@ -123,6 +132,13 @@ class ProgressHook(Hook):  # type: ignore[misc]
         assert self._began is not None
         seconds, done = time.monotonic() - self._began[0], runner.iter - self._began[1]
         return seconds / done * (runner.max_iters - runner.iter - 1) if done else None
+
+
+def _epoch(runner: Any, stage: Stage) -> int | None:
+    """The epoch that this is about, from 1; None where nothing is trained."""
+    if not runner.max_epochs:
+        return None
+    return min(int(runner.epoch) + 1, int(runner.max_epochs)) if stage == "Training" else int(runner.epoch)
 
 
 def _mean(runner: Any, scalar: str, window: int) -> float | None:

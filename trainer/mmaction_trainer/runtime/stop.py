@@ -52,9 +52,10 @@ class StopHook(Hook):  # type: ignore[misc]
             raise self._save(runner, epoch=runner.epoch, iteration=runner.iter)
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Rank 0 leaves: the checkpoints of the training are there."""
+        """Rank 0 leaves: the checkpoints of the training are there, if there was one."""
         if self._asked() and is_main_process():
-            raise Interrupted("test", "stopped as asked", do="The checkpoints of the training were left.")
+            left = "The checkpoints of the training were left." if runner.max_epochs else ""
+            raise Interrupted("test", "stopped as asked", do=left)
 
     def _asked(self) -> bool:
         """Whether some rank has seen the launcher's file."""

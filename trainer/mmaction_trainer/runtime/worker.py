@@ -1,7 +1,7 @@
 """One rank: what torchrun starts, in the run directory.
 
 Proves its identity, trains as ``config.py`` says, tests the best checkpoint in the same world, and leaves a report
-for the launcher if it fails.
+for the launcher if it fails. A run that trains nothing tests the weights that it was told of.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def leave() -> NoReturn:
 
 
 def work(run: Run, *, rank: int) -> None:
-    """Train and test."""
+    """Train, where the run does, and test."""
     world_size = int(os.environ["WORLD_SIZE"])
     store = identity.world_store()
     identity.prove(run.job, store, rank=rank, world_size=world_size)
@@ -70,8 +70,12 @@ def work(run: Run, *, rank: int) -> None:
     if run.world.nodes > 1:
         collect_over_the_network(runner)
     with trackers.telling(runner.visualizer):
-        runner.train()
-        trackers.tell_test(runner, test_best(runner))
+        if run.trains:
+            runner.train()
+            checkpoint = best_of(runner)
+        else:
+            checkpoint = whole(runner, runner.cfg.load_from)
+        trackers.tell_test(runner, test(runner, checkpoint))
     torch.distributed.barrier()  # all have what they need of each other
     torch.distributed.destroy_process_group()
     if rank == 0:
@@ -93,16 +97,35 @@ def build() -> Any:
 
 def collect_over_the_network(runner: Any) -> None:
     """Have ranks exchange their scores as tensors: MMEngine's default is a folder, which nodes do not share."""
-    for loop in (runner.val_loop, runner.test_loop):
+    for loop in filter(None, (runner.val_loop, runner.test_loop)):
         for metric in loop.evaluator.metrics:
             metric.collect_device = "gpu"  # of the process group's device, so gloo's is the CPU
 
 
-def test_best(runner: Any) -> dict[str, float]:
-    """Score the best checkpoint by the test protocol, or the newest where no validation chose one."""
+def best_of(runner: Any) -> str:
+    """The best checkpoint of a training; the newest one where no validation chose."""
     hook = next(hook for hook in runner.hooks if hasattr(hook, "best_ckpt_path"))
-    checkpoint = hook.best_ckpt_path or hook.last_ckpt
     torch.distributed.barrier()  # rank 0 may still be writing it
+    return str(hook.best_ckpt_path or hook.last_ckpt)
+
+
+def whole(runner: Any, checkpoint: str) -> str:
+    """The checkpoint, seen to hold every weight of the model: a test of half of them says nothing.
+
+    Raises:
+        ConfigFailure: it is of another model; says which weights differ.
+    """
+    from .loading import compare, read, refusal, shapes
+
+    model = getattr(runner.model, "module", runner.model)
+    found = compare(shapes(model.state_dict()), shapes(read(Path(checkpoint))))
+    if not found.whole:
+        raise refusal(found, Path(checkpoint).name)
+    return checkpoint
+
+
+def test(runner: Any, checkpoint: str) -> dict[str, float]:
+    """Score a checkpoint by the test protocol."""
     runner.logger.info(f"Testing {checkpoint}")
     if torch.distributed.get_rank() == 0 or Path(checkpoint).exists():
         runner.load_checkpoint(checkpoint, map_location="cpu")
