@@ -29,7 +29,7 @@ class Recipe:
 
     world: int
     batch: int
-    lr: float
+    lr: float | None
     epochs: int
     test: str
     val: str = "1x1"
@@ -49,6 +49,7 @@ OTHERS = {
     "lists.yaml": Recipe(world=4, batch=32, lr=0.005, epochs=30, test="10x3"),
     "trackers.yaml": Recipe(world=4, batch=32, lr=0.005, epochs=30, test="10x3"),
     "cpu.yaml": Recipe(world=2, batch=10, lr=0.0005, epochs=8, test="1x3"),
+    "evaluate.yaml": Recipe(world=1, batch=1, lr=None, epochs=0, test="5x3", val="None"),
 }
 RECIPES = GUIDE | OTHERS
 
@@ -102,7 +103,7 @@ def test_no_two_have_one_name_so_all_can_be_applied_to_one_namespace() -> None:
 @pytest.mark.parametrize("name", JOBS)
 def test_it_renders_to_a_config_for_the_classes_of_its_data(name: str) -> None:
     job = read(EXAMPLES / name)
-    classes = 101 if job.spec.dataset.uri.endswith("/ucf101") else 6
+    classes = {"ucf101": 101, "mine": 400}.get(job.spec.dataset.uri.rpartition("/")[2], 6)
     assert render(job).config["model"]["cls_head"]["num_classes"] == classes
 
 
@@ -215,3 +216,10 @@ def test_lists_are_those_that_the_trainer_is_told() -> None:
     assert told.train == "train_val_split/ucf101_train_split_1_videos.txt"
     assert told.val == "train_val_split/ucf101_val_split_1_videos.txt"
     assert told.test is None
+
+
+def test_a_test_alone_reads_one_list_and_tests_the_zoos_weights() -> None:
+    told = Run.model_validate_json(made("evaluate.yaml")["ConfigMap"]["data"]["run.json"])
+    assert (told.trains, told.data.test_alone, told.data.test) == (False, True, "test.txt")
+    assert told.pretrained
+    assert told.pretrained.name.startswith(told.model)

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from mmaction_operator import zoo as configs
+from mmaction_operator.render.recipe import tested
 
 from .terminal import output
 
@@ -20,5 +21,12 @@ def zoo(
     for name in configs.names():
         if search in name:
             entry = configs.load(name)
-            table.add_row(name, entry.family, "yes" if entry.trainable else "test only", "yes" if entry.weights else "")
+            table.add_row(name, entry.family, use(entry), "yes" if entry.weights else "")
     output.print(table)
+
+
+def use(entry: configs.ZooEntry) -> str:
+    """What its config is made for."""
+    if entry.trainable:
+        return "yes"
+    return "test only" if tested(entry) else "no"

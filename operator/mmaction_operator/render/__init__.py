@@ -7,8 +7,8 @@
 One module is one idea, and takes a ``Draft`` to a ``Draft``; ``rendered.render_entry`` is their order. ``recipe``
 takes the zoo's config, ``classes``, ``inputs``, ``protocol``, ``transforms``, ``pretrained``, ``loaders``,
 ``runtime_settings`` and ``trackers`` each write what they are named for, and so do ``schedule`` and ``learning_rate``
-where the job trains; ``overrides`` is merged last, and ``source`` writes it down. What is particular to a model is a row
-of ``families.PARTS``.
+where the job trains; ``overrides`` is merged last, and ``source`` writes it down. What is particular to a model is a
+row of ``families.PARTS``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from mmaction_operator.cli.app import app
 from mmaction_operator.render.pretrained import choose
 from mmaction_operator.zoo import load
-from mmaction_trainer.contract.result import ModelReport, Score
+from mmaction_trainer.contract.result import DataReport, ModelReport, Score
 from tests.published_runs import SLOWFAST, VAL, leave, views
 
 
@@ -51,6 +51,22 @@ def test_what_cannot_be_compared_is_never_in_one_table(tmp_path: Path, other: di
     leave(tmp_path, "one", 0.96, views(10, 3))
     leave(tmp_path, "two", 0.97, **other)
     assert sorted(ranked(tmp_path)) == [[(1, "team-a/one")], [(1, "team-a/two")]]
+
+
+def test_weights_tested_as_they_are_stand_beside_a_training_that_was_tested_on_the_same(
+    tmp_path: Path,
+) -> None:
+    def tested(sha256: str) -> DataReport:
+        return DataReport(
+            sha256=sha256, tested_sha256="t" * 64, format="list", split=1, classes=101, videos={"test": 3783}
+        )
+
+    leave(tmp_path, "trained", 0.97, views(10, 3), data=tested("a" * 64))
+    weights = ModelReport(recipe=SLOWFAST, frames="32x2x1", pretrained="k400.pth", epochs=0, device="cuda")
+    leave(tmp_path, "as-it-is", 0.96, views(10, 3), data=tested("b" * 64), val=None, model=weights)
+    assert ranked(tmp_path) == [[(1, "team-a/trained"), (2, "team-a/as-it-is")]]
+    rows = csv.DictReader(io.StringIO(shown(tmp_path, "--output", "csv")))
+    assert [(row["epoch"], row["val top-1"], row["data sha256"]) for row in rows][1] == ("", "", "t" * 64)
 
 
 def test_runs_without_what_makes_them_comparable_are_told_apart_with_the_reason(tmp_path: Path) -> None:

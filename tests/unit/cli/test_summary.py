@@ -43,3 +43,16 @@ def test_a_job_that_nobody_has_looked_at_tells_whose_it_would_be() -> None:
     metadata = {"name": "a", "namespace": "team-a", "uid": "u"}
     told = dict(rows({"metadata": metadata, "spec": {}}, [], "", BEGUN))
     assert "spec.managedBy" in told["waits for"]
+
+
+def test_a_job_that_only_tests_tells_how_much_of_it_is_done_and_then_by_which_views() -> None:
+    metadata = {"name": "a", "namespace": "team-a", "uid": "u"}
+    progress = {"iteration": 12, "iterations": 378, "observedAt": "2026-01-02T00:00:00Z"}
+    testing = {"phase": "Testing", "progress": progress}
+    told = dict(rows({"metadata": metadata, "spec": {}, "status": testing}, [], "10x3", BEGUN + timedelta(seconds=3)))
+    assert told["done"] == "12/378, 3s ago"
+    assert "epoch" not in told
+    assert "learning rate" not in told
+    over = {"phase": "Succeeded", "progress": progress | {"top1": 0.9609}}
+    told = dict(rows({"metadata": metadata, "spec": {}, "status": over}, [], "10x3", BEGUN))
+    assert told["top-1"] == "0.9609 (10x3 views)"

@@ -11,13 +11,14 @@ import pytest
 from mmaction_operator.api.status import TrainJobStatus
 from mmaction_operator.plan import course_of, happenings, status_of
 from mmaction_operator.plan.observed import attempt_seen, pod_seen
+from mmaction_operator.plan.run import identity_of, run_of
 from mmaction_operator.plan.status import duration
-from mmaction_operator.render import Rendered
+from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract import errors
 from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.progress import Best, Progress, Stage
 from mmaction_trainer.contract.result import Score
-from mmaction_trainer.contract.run import Protocol
+from mmaction_trainer.contract.run import Protocol, Rendezvous, Run
 
 from .conftest import CHECKED, NOW, a_job, a_pod, a_result, an_attempt, ended, failed_as
 
@@ -233,3 +234,41 @@ def test_accuracies_have_the_digits_that_a_table_has_room_for(rendered: Rendered
     assert found
     assert found.best
     assert (found.top1, found.best.top1) == (0.8667, 0.8667)
+
+
+ONLY: dict[str, Any] = {"evaluation": {"only": True}, "model.pretrained": "s3://weights/mine.pth"}
+
+
+def test_a_job_that_only_tests_is_never_said_to_train() -> None:
+    job = a_job(**ONLY)
+    alone = render(job)
+    told = Progress(stage="Testing", observed_at=NOW, iteration=12, iterations=378)
+    attempts = [CHECKED, an_attempt(1, a_pod())]
+    found = status_of(job, alone, course_of(job, alone, attempts), port=20001, progress=told, now=NOW)
+    assert (found.phase, found.effective_lr, found.config_sha256) == ("Testing", None, alone.sha256)
+    assert found.progress
+    assert (found.progress.epoch, found.progress.epochs, found.progress.top1) == (None, None, None)
+    run = run_of(job, alone, identity_of(job), Rendezvous(port=20001))
+    assert (run.trains, run.epochs, run.effective_lr, run.val_protocol) == (False, 0, None, None)
+    assert run.data.test_alone
+    assert Run.model_validate_json(run.to_json()) == run
+
+
+def test_its_table_has_the_accuracy_of_the_test_though_its_last_word_was_lost() -> None:
+    job = a_job(
+        {"phase": "Testing", "attempt": 1, "progress": {"iteration": 12, "iterations": 378}},
+        **ONLY,
+    )
+    alone = render(job)
+    score = Score(protocol=Protocol(clips=10, crops=3), top1=0.96087, top5=0.9952)
+    attempts = [CHECKED, an_attempt(1, ended(0, result=a_result(test=score)), state="Complete")]
+    found = status_of(job, alone, course_of(job, alone, attempts), port=20001, progress=None, now=NOW)
+    assert found.progress
+    assert (found.phase, found.progress.top1, found.progress.epoch, found.progress.best) == (
+        "Succeeded",
+        0.9609,
+        None,
+        None,
+    )
+    assert found.results
+    assert (found.results.val, found.results.test and found.results.test.top1) == (None, 0.96087)

@@ -16,6 +16,7 @@ TSM = "tsm_imagenet-pretrained-r50_8xb16-1x1x8-50e_kinetics400-rgb"
 SWIN = "swin-tiny-p244-w877_in1k-pre_8xb8-amp-32x2x1-30e_kinetics400-rgb"
 MVIT = "mvit-small-p244_32xb16-16x4x1-200e_kinetics400-rgb"
 TIN = "tin_kinetics400-pretrained-tsm-r50_1x1x8-50e_kinetics400-rgb"
+C3D = "c3d_sports1m-pretrained_8xb30-16x1x1-45e_ucf101-rgb"
 CSN = "ircsn_ig65m-pretrained-r50-bnfrozen_8xb12-32x2x1-58e_kinetics400-rgb"
 
 

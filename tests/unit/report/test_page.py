@@ -63,6 +63,15 @@ def test_numbers_stand_beside_their_protocol(tmp_path: Path) -> None:
     assert "d" * 64 in text
 
 
+def test_a_run_that_trained_nothing_has_neither_curves_nor_a_learning_rate(tmp_path: Path) -> None:
+    told = {"lines": "", "epochs": 0, "checkpoint": "s3://weights/mine.pth"}
+    text = page(tmp_path, ("a", "b"), ("1.mp4", "2.mp4"), **told)
+    assert len([tag for tag in Parsed(text).tags if tag == "svg"]) == 3
+    for said in ("<h2>Training</h2>", "learning rate", "train.py", "val chose", "trains the same model"):
+        assert said not in text
+    assert "tools/test.py config.py s3://weights/mine.pth" in text
+
+
 def test_it_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
     clips.build(CLIPS, tmp_path / "data", train=1, test=1)
     video = next((tmp_path / "data" / "videos").rglob("*.avi")).relative_to(tmp_path / "data" / "videos")

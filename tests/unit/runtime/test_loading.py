@@ -9,7 +9,8 @@ import torch
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
-from mmaction_trainer.runtime.loading import Comparison, compare, shapes, stored
+from mmaction_trainer.contract.errors import ConfigFailure
+from mmaction_trainer.runtime.loading import Comparison, compare, read, refusal, shapes, stored
 
 MODEL = {"backbone.conv.weight": (64, 3, 7, 7), "cls_head.fc_cls.weight": (7, 2048), "cls_head.fc_cls.bias": (7,)}
 
@@ -72,3 +73,31 @@ def test_what_mmengine_would_not_find_is_not_found_here_either() -> None:
     model = nn.Linear(2, 3)
     found = compare(shapes(model.state_dict()), shapes(stored({"model": model.state_dict(), "epoch": 3})))
     assert found.missing == ("weight", "bias")
+
+
+def test_a_refusal_counts_what_differs_and_names_the_first_few() -> None:
+    found = compare(MODEL, {"cls_head.fc_cls.weight": (400, 2048), **{f"neck.{number}": (1,) for number in range(9)}})
+    said = str(refusal(found, "other.pth"))
+    assert said.startswith("spec.model.pretrained: other.pth is of another model: 0 of its weights fit; 2 missing (")
+    assert "9 unexpected (neck.0, neck.1, neck.2, ...)" in said
+    assert "1 of another shape (cls_head.fc_cls.weight (400, 2048) where the model has (7, 2048))" in said
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_weights_are_read_from_files_of_torch_new_and_old(tmp_path: Path, zipped: bool) -> None:
+    weights = nn.Linear(2, 3).state_dict()
+    torch.save({"state_dict": weights}, tmp_path / "x.pth", _use_new_zipfile_serialization=zipped)
+    assert shapes(read(tmp_path / "x.pth")) == {"weight": (3, 2), "bias": (3,)}
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.pth").write_bytes(content)
+    with pytest.raises(ConfigFailure, match=r"^spec\.model\.pretrained: x\.pth is no checkpoint that torch reads: "):
+        read(tmp_path / "x.pth")
+
+
+def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    torch.save(torch.zeros(3), tmp_path / "x.pth")
+    with pytest.raises(ConfigFailure, match=r"x\.pth holds a Tensor"):
+        read(tmp_path / "x.pth")

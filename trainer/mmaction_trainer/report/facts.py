@@ -95,7 +95,7 @@ class Provenance(Document):
     data_uri: str
     data: DataReport | None = None
     pretrained: str | None = None
-    effective_lr: float
+    effective_lr: float | None = None
     checkpoint: str | None = None
     checkpoint_sha256: str | None = None
     config_sha256: str
@@ -174,7 +174,7 @@ def gather(run_dir: Path, run: Run, result: Result, found: Measures) -> Facts:
             device=run.world.device,
             versions=dict(versions()),
         ),
-        reproduce=tuple(reproduce(result)),
+        reproduce=tuple(reproduce(run, result)),
         config=(run_dir / layout.CONFIG).read_text(encoding="utf-8"),
     )
 
@@ -251,9 +251,10 @@ def provenance_of(run: Run, result: Result) -> Provenance:
     )
 
 
-def reproduce(result: Result) -> Iterator[str]:
-    """What MMAction2's own tools are told to train the model again, and to test this one again."""
-    yield f"python tools/train.py {layout.CONFIG}"
+def reproduce(run: Run, result: Result) -> Iterator[str]:
+    """What MMAction2's own tools are told to train the model again, if it was trained, and to test this one again."""
+    if run.trains:
+        yield f"python tools/train.py {layout.CONFIG}"
     if result.checkpoint:
         yield f"python tools/test.py {layout.CONFIG} {result.checkpoint}"
 

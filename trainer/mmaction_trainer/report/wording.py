@@ -10,10 +10,6 @@ from .facts import Facts
 
 ABSENT = ""
 """What a cell says of what a run has not got."""
-REPRODUCE = (
-    "The same job file with the same seed trains the same model: `trainjob run` or `kubectl apply`. Or without this "
-    "product, in a folder with these results and the videos in `data/videos`, with MMAction2 itself:"
-)
 
 
 def percent(share: float | None) -> str:
@@ -84,13 +80,23 @@ def provenance(facts: Facts) -> Iterator[tuple[str, str]]:
         videos = ", ".join(f"{split} {count}" for split, count in data.videos.items())
         yield "data", f"{source.data_uri}, {data.format}, split {data.split}, {data.classes} classes; videos: {videos}"
         yield "data sha256", data.sha256
-    yield "weights to begin with", source.pretrained or "none"
-    yield "learning rate", str(source.effective_lr)
+    if source.effective_lr is not None:
+        yield "weights to begin with", source.pretrained or "none"
+        yield "learning rate", str(source.effective_lr)
     if source.checkpoint:
         yield "tested checkpoint", source.checkpoint
         yield "checkpoint sha256", source.checkpoint_sha256 or ABSENT
     yield "config sha256", source.config_sha256
     yield "results", source.results_uri
+
+
+def again(facts: Facts) -> str:
+    """How to do the same again; what to type comes after it."""
+    same = "with the same seed trains the same model" if facts.training else "gives the same scores"
+    return (
+        f"The same job file {same}: `trainjob run` or `kubectl apply`. Or without this product, in a folder with these "
+        "results and the videos in `data/videos`, with MMAction2 itself:"
+    )
 
 
 def environment(facts: Facts) -> Iterator[tuple[str, str]]:
