@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
 from mmaction_trainer.contract.errors import ConfigFailure
-from mmaction_trainer.runtime.loading import Comparison, compare, read, refusal, shapes, stored
+from mmaction_trainer.runtime.loading import Comparison, compare, computed_by, read, refusal, shapes, stored
 
 MODEL = {"backbone.conv.weight": (64, 3, 7, 7), "cls_head.fc_cls.weight": (7, 2048), "cls_head.fc_cls.bias": (7,)}
 
@@ -41,11 +41,28 @@ def test_what_either_has_alone_is_named() -> None:
 
 def test_a_deeper_network_of_the_same_names_is_not_whole_though_nothing_is_missing() -> None:
     found = compare(MODEL, {**MODEL, "backbone.layer3.22.weight": (256,)})
-    assert (found.missing, found.whole) == ((), False)
+    assert (found.missing, found.fills, found.whole) == ((), True, False)
 
 
 def test_a_counter_of_batch_norm_that_old_checkpoints_lack_is_not_missed() -> None:
     assert compare({**MODEL, "backbone.bn.num_batches_tracked": ()}, MODEL).whole
+
+
+def test_what_a_model_works_out_by_itself_is_not_missed_but_has_to_fit() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(3)
+            self.register_buffer("pos_embed", torch.zeros(1, 8))
+
+    model = Model()
+    whole = shapes(model.state_dict())
+    assert computed_by(model) == {"pos_embed", "norm.num_batches_tracked"}
+    without = {name: shape for name, shape in whole.items() if name != "pos_embed"}
+    assert compare(whole, without, computed_by(model)).whole
+    assert not compare(whole, without | {"pos_embed": (1, 4)}, computed_by(model)).whole
+    without_statistics = {name: shape for name, shape in whole.items() if "running" not in name}
+    assert compare(whole, without_statistics, computed_by(model)).missing == ("norm.running_mean", "norm.running_var")
 
 
 def test_tpns_copy_of_its_classifier_is_nothing_unexpected() -> None:

@@ -150,6 +150,11 @@ class Run(Document):
     trackers: tuple[Tracker, ...] = ()
 
     @property
+    def starts_from_the_zoo(self) -> bool:
+        """Whether its weights are the zoo's own, known by the digest in their name."""
+        return self.pretrained is not None and self.pretrained.sha256_prefix is not None
+
+    @property
     def trains(self) -> bool:
         """Whether anything is trained, before the test."""
         return self.epochs > 0

@@ -42,8 +42,12 @@ def main() -> None:
         notes.said = f"{type(model.backbone).__name__}, {parameters / 1e6:.2f} M parameters"
         told = json.loads(sys.stdin.readline())
         if told["weights"]:
-            notes.warnings += fits(model, Path(config.load_from), trains=run.trains)
-            notes.said += f"; {Path(config.load_from).name} fits it"
+            path = Path(config.load_from)
+            if run.trains:
+                notes.warnings += fits(model, path)
+            else:
+                loading.check_whole(model, path, published=run.starts_from_the_zoo)
+            notes.said += f"; {path.name} fits it"
     if model is None:
         checklist.skip(*AFTER_THE_MODEL, why="the model cannot be built")
     elif not run.trains:
@@ -66,22 +70,21 @@ def build() -> tuple[Any, Any]:
     return config, MODELS.build(config.model)
 
 
-def fits(model: torch.nn.Module, path: Path, *, trains: bool) -> Iterator[str]:
-    """See that a checkpoint is one of this network, and warn of what of the backbone it leaves to chance.
+def fits(model: torch.nn.Module, path: Path) -> Iterator[str]:
+    """See that a checkpoint to train on from is of this network, and warn of what of the backbone it leaves to chance.
 
-    A test takes every weight from it. Where a training goes on from it, a head of other classes is what fine-tuning is
-    for.
+    A head of other classes is what fine-tuning is for: it may differ.
 
     Raises:
         ConfigFailure: it is of another network.
     """
     held = loading.shapes(loading.read(path))
     wanted = loading.shapes(model.state_dict())
-    found = loading.compare(wanted, held)
+    found = loading.compare(wanted, held, loading.computed_by(model))
     backbone = {name: math.prod(shape) for name, shape in wanted.items() if name.startswith(BACKBONE)}
     loaded = sum(backbone.get(name, 0) for name in found.matched) / sum(backbone.values())
-    if (not trains and not found.whole) or loaded < LEAST:
-        raise loading.refusal(found, path.name, whole=not trains)
+    if loaded < LEAST:
+        raise loading.refusal(found, path.name, whole=False)
     left = [name for name in (*found.missing, *found.reshaped) if name in backbone]
     if left:
         yield f"{len(left)} of {len(backbone)} weights of the backbone are not in {path.name}, such as {left[0]}"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from mmaction_trainer.contract.errors import ConfigFailure
 
@@ -29,6 +30,8 @@ WRAPPED = re.compile(r"^module\.")
 """What DDP puts before every name; MMEngine takes it off again."""
 UNCOUNTED = "num_batches_tracked"
 """A counter of batch norm that only training reads. Checkpoints of older torch lack it, which MMEngine passes over."""
+LEARNED = ("running_mean", "running_var")
+"""What batch norm learns and keeps in buffers."""
 DERIVED = re.compile(r"^cls_head\.new_cls\.")
 """A copy of TPN's classifier that is made anew for each test; see ``compat``."""
 
@@ -50,17 +53,29 @@ class Comparison:
     reshaped: Mapping[str, tuple[Shape, Shape]]
 
     @property
+    def fills(self) -> bool:
+        """Whether loading gives the model every weight."""
+        return not (self.missing or self.reshaped)
+
+    @property
     def whole(self) -> bool:
         """Whether loading gives the model every weight, and leaves none of the checkpoint's over."""
-        return not (self.missing or self.unexpected or self.reshaped)
+        return self.fills and not self.unexpected
 
 
-def compare(model: Shapes, checkpoint: Shapes) -> Comparison:
-    """Compare a model's weights with those of a checkpoint, as ``stored`` finds them."""
+def compare(model: Shapes, checkpoint: Shapes, computed: Collection[str] = ()) -> Comparison:
+    """Compare a model's weights with those of a checkpoint, as ``stored`` finds them.
+
+    Args:
+        model, checkpoint: shapes by name.
+        computed: names of what the model works out by itself when it is built; a checkpoint may lack them.
+    """
     both = [name for name in model if name in checkpoint]
     return Comparison(
         matched=tuple(name for name in both if model[name] == checkpoint[name]),
-        missing=tuple(name for name in model if name not in checkpoint and UNCOUNTED not in name),
+        missing=tuple(
+            name for name in model if name not in checkpoint and name not in computed and UNCOUNTED not in name
+        ),
         unexpected=tuple(name for name in checkpoint if name not in model and not DERIVED.match(name)),
         reshaped={name: (model[name], checkpoint[name]) for name in both if model[name] != checkpoint[name]},
     )
@@ -95,6 +110,21 @@ def read(path: Path) -> Mapping[str, Any]:
     return stored(checkpoint)
 
 
+def check_whole(model: nn.Module, path: Path, *, published: bool) -> None:
+    """See that a checkpoint holds every weight of a model: a test of half of them says nothing.
+
+    Args:
+        published: whether it is the zoo's own for this model, known by its digest; it may hold more than the model
+            takes. Of any other, weights left over tell of a larger network.
+
+    Raises:
+        ConfigFailure: it is of another model; says which weights differ.
+    """
+    found = compare(shapes(model.state_dict()), shapes(read(path)), computed_by(model))
+    if not (found.fills if published else found.whole):
+        raise refusal(found, path.name)
+
+
 def refusal(found: Comparison, name: str, *, whole: bool = True) -> ConfigFailure:
     """The refusal of a checkpoint of another model.
 
@@ -119,6 +149,12 @@ def refusal(found: Comparison, name: str, *, whole: bool = True) -> ConfigFailur
 def first_of(names: Sequence[str]) -> str:
     """The first few of many names."""
     return ", ".join([*names[:SHOWN], *(["..."] if len(names) > SHOWN else [])])
+
+
+def computed_by(model: nn.Module) -> frozenset[str]:
+    """Names of what a model works out by itself, such as sinusoid position embeddings: buffers, but for the statistics
+    that batch norm learns."""
+    return frozenset(name for name, _ in model.named_buffers() if not name.endswith(LEARNED))
 
 
 def shapes(weights: Mapping[str, Any]) -> Shapes:
