@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +69,17 @@ class Reader:
         return type_in(path, self.folder, self.environment)
 
 
+def check_board(board: dict[str, Any], namespace: str) -> None:
+    """The training and the test of its checkpoint by other views are each in a table of their own protocol."""
+    tables = {
+        run["job"]: (table["protocol"]["clips"], table["protocol"]["crops"])
+        for table in board["rankings"]
+        for run in table["runs"]
+        if run["job"].startswith(f"{namespace}/")
+    }
+    assert tables == {f"{namespace}/slowfast-ucf101": (1, 1), f"{namespace}/other-views": (2, 3)}
+
+
 @pytest.fixture
 def reader(cluster: Cluster, images: dict[str, str], data: str, tmp_path: Path) -> Iterator[Reader]:
     """A reader; ``data`` has made the buckets."""
@@ -103,8 +116,16 @@ def test_the_documents_commands_typed_in_order_do_what_they_say(reader: Reader, 
     assert "Succeeded" in said
 
     with_credentials(cluster, reader.namespace())
+    again = a_job(
+        "other-views", "", "s3://datasets/actions", storage=storage, evaluation={"only": True, "clips": 2, "crops": 3}
+    )
+    again["spec"]["model"]["pretrained"] = "CHECKPOINT"
+    again["spec"]["training"] = {"workers": 0}
+    reader.write("again.yaml", again)
     said = types("docs/guide.md")
     assert said.count("(server dry run)") == 3
+    assert re.search(r"decoding +passed +18 of 18 videos decoded", said)
+    check_board(json.loads((reader.folder / "board.json").read_text()), reader.environment["NAMESPACE"])
     assert (reader.folder / "slowfast" / "config.py").is_file()
     assert list(reader.folder.glob("*-demo.mp4"))
 

@@ -37,6 +37,7 @@ class Part:
         segments: its frames are the segments of one clip, so ``num_clips`` of the sampler has to equal them.
         sized_weights: key of ``sizes`` -> its weights that fit one value of that key alone, in words.
         needs: what it takes that the stock trainer image does not have, in words.
+        imported: the module that has it, where MMAction2 does not import that by itself; see ``runtime.compat``.
     """
 
     unloaded: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Part:
     segments: bool = False
     sized_weights: Mapping[str, str] = field(default_factory=dict)
     needs: str = ""
+    imported: str = ""
 
 
 def _c3d_sizes(frames: int, crop: int) -> Mapping[str, Any]:
@@ -86,6 +88,7 @@ PARTS: Mapping[str, Part] = {
         {"pretrained2d": False, "init_cfg": ABSENT},
         sizes=lambda frames, _: {"num_segments": frames},
         segments=True,
+        imported="mmaction.models.backbones.mobileone_tsm",
     ),
     "ResNetTIN": Part(
         INFLATED,

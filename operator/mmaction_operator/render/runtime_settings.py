@@ -7,11 +7,13 @@ from typing import Literal
 from mmaction_trainer.contract.run import WORK
 
 from ..api.spec import ResourcesSpec, TrainingSpec
+from . import families
 from .draft import Draft
 from .tree import Config, rewrite
 
 Device = Literal["cpu", "cuda"]
 
+RUNTIME = "mmaction_trainer.runtime"
 PROGRESS = {"type": "ProgressHook"}
 COLLECTIVE_TIMEOUT = 1800
 """Seconds that a rank waits for the others."""
@@ -34,7 +36,7 @@ def apply(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
             "dist_cfg": {"backend": "nccl" if where == "cuda" else "gloo", "timeout": COLLECTIVE_TIMEOUT},
         },
         "randomness": {"seed": training.seed, "deterministic": False, "diff_rank_seed": False},
-        "custom_imports": {"imports": ["mmaction_trainer.runtime"], "allow_failed_imports": False},
+        "custom_imports": {"imports": [RUNTIME, *_imported(draft)], "allow_failed_imports": False},
         "default_scope": "mmaction",
         "custom_hooks": [*(draft.get("custom_hooks") or []), PROGRESS],
         "launcher": "pytorch",  # torchrun, for one process too
@@ -77,6 +79,11 @@ def with_checkpoints(draft: Draft, training: TrainingSpec) -> Draft:
 def without_checkpoints(draft: Draft) -> Draft:
     """A test writes none; None is how MMEngine is told to leave out a hook that it adds by itself."""
     return draft.put("default_hooks.checkpoint", None)
+
+
+def _imported(draft: Draft) -> list[str]:
+    """Modules of the model's parts that nothing imports but a config that asks for them."""
+    return sorted({part.imported for part in families.parts(draft.get("model")).values() if part.imported})
 
 
 def _for_cpu(draft: Draft) -> Draft:

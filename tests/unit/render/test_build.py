@@ -27,6 +27,7 @@ compat.apply()
 import mmaction.models  # noqa: E402, F401  (registers them)
 from mmaction.registry import MODELS  # noqa: E402
 from mmaction.structures import ActionDataSample  # noqa: E402
+from mmengine.utils import import_modules_from_strings  # noqa: E402
 
 ONE_VIEW = ONLY | {"evaluation": {"only": True, "clips": 1, "crops": 1}}
 FRAMES = (1, 2, 3, 5, 8, 16)
@@ -88,6 +89,7 @@ def test_tin_cannot_run_here_as_its_refusal_says() -> None:
 
 def built(result: Rendered) -> Any:
     init_default_scope("mmaction")
+    import_modules_from_strings(**result.config["custom_imports"])
     return MODELS.build(result.config["model"])
 
 
