@@ -32,7 +32,7 @@ def read_folders(holdings: Holdings, source: DataSource) -> Annotations:
     val, test = (videos[split] or videos[other] for split, other in (("val", "test"), ("test", "val")))
     if not test or not (videos["train"] or source.test_alone):
         raise DataFailure(
-            "train" if test else "val",
+            "val" if videos["train"] or source.test_alone else "train",
             f"no videos there; {holdings.glance('')}",
             accepted="videos in train/<class>/, and in val/<class>/ or test/<class>/",
         )
