@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mmaction_trainer.contract.errors import ConfigFailure
+from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.errors import ConfigFailure, Interrupted
+from mmaction_trainer.contract.progress import Progress
 from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import Run
 from mmaction_trainer.storage import open_storage, read_manifest, verify
 
-from .conftest import Machine
+from .conftest import Machine, processes_in
 
 ONLY: dict[str, Any] = {"evaluation": {"only": True}, "training": {"epochs": None, "lr": None}}
 
@@ -110,3 +114,27 @@ def test_a_checkpoint_of_another_model_is_refused_with_what_differs(machine: Mac
     assert "unexpected (backbone.layer1.0.conv.0.conv.weight" in output
     assert "backbone.conv1.conv.weight (32, 3, 3, 3) where the model has (64, 3, 7, 7)" in output
     assert not list(machine.results.rglob("resnet/*/manifest.json"))
+
+
+def test_ctrl_c_ends_a_test_alone_and_no_checkpoint_is_spoken_of(
+    machine: Machine, trained: Path, wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
+    (best,) = trained.glob("checkpoints/best_*.pth")
+    (one, *_) = (machine.dataset / "annotations" / "testlist01.txt").read_text().split()
+    many = machine.root / "many"
+    many.mkdir()
+    (many / "val.txt").write_text(f"{one} 0\n" * 20_000)
+    (many / "videos").symlink_to(machine.dataset / "videos")
+    data = {"uri": str(many), "format": "list"}
+    process = machine.start("run", machine.job("tested", **ONLY, model={"pretrained": str(best)}, dataset=data))
+
+    def tests() -> bool:
+        return any(Progress.read(path).stage == "Testing" for path in machine.state.rglob(layout.PROGRESS))
+
+    wait_until(tests)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == Interrupted.exit_code, output
+    assert "test: stopped as asked" in output
+    assert "checkpoints of the training" not in output
+    assert processes_in(machine.state) == []
