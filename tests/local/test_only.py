@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import ConfigFailure, Interrupted
+from mmaction_trainer.contract.errors import ConfigFailure, Interrupted, StorageFailure
 from mmaction_trainer.contract.progress import Progress
 from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import Run
@@ -78,7 +78,10 @@ def test_a_trainings_best_checkpoint_scores_to_the_last_digit_what_its_training_
     assert result.data.tested_sha256 == before.data.tested_sha256
     assert (result.data.videos, result.data.sha256) != (before.data.videos, before.data.sha256)
     assert result.data.videos == {"test": 6}
-    assert result.complexity == before.complexity
+    assert result.complexity
+    assert before.complexity
+    size, same = (found.model_copy(update={"speed": None}) for found in (result.complexity, before.complexity))
+    assert size == same
     assert Run.read(place / "run.json").trains is False
     assert not list(place.rglob("*.pth"))
     lines = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
@@ -93,6 +96,16 @@ def test_a_trainings_best_checkpoint_scores_to_the_last_digit_what_its_training_
     assert "default/tested" in table
     listed = machine.run("results", "list", machine.results)[1]
     assert "default/tested" in listed
+
+    video = next((machine.dataset / "videos").rglob("*_test00.avi"))
+    code, output = machine.run("demo", place, video)
+    assert code == 0, output
+    assert f"by {best} of default/tested" in output
+    best.write_bytes(best.read_bytes() + b"more")
+    shutil.rmtree(machine.root / "cache" / "weights")
+    code, output = machine.run("demo", place, video)
+    assert code == StorageFailure.exit_code, output
+    assert f"accepted: {result.checkpoint_sha256}, as was tested" in output
 
 
 def test_a_checkpoint_of_another_model_is_refused_with_what_differs(machine: Machine, trained: Path) -> None:

@@ -69,12 +69,12 @@ def demo(results: str, video: str, out: Path, tell: Tell) -> Demo:
     if reason := opened(file).fault:
         raise DataFailure(video, f"does not decode: {reason}", accepted="a video that decord decodes")
     tell(f"fetching {trained.checkpoint}")
-    folder = trained.bring(cache)
+    folder, checkpoint = trained.bring(cache)
     tell("loading the model")
     from . import scoring  # torch, which takes seconds
 
     tell(f"scoring {trained.run.test_protocol} views on {scoring.device()}")
-    scores = scoring.scores_of(file, folder / layout.CONFIG, folder / trained.checkpoint)
+    scores = scoring.scores_of(file, folder / layout.CONFIG, checkpoint)
     best = scores.argsort()[::-1][:BEST]
     names = [as_unicode(name) for name in classes_in(folder)]
     labels = tuple(Label(name=names[number], score=float(scores[number])) for number in best)

@@ -12,6 +12,7 @@ from mmaction_trainer.contract.result import Result
 from mmaction_trainer.contract.run import Run
 from mmaction_trainer.data.fetching import home
 from mmaction_trainer.evaluate.predictions import lines
+from mmaction_trainer.launch import weights
 from mmaction_trainer.storage import MANIFEST, Entry, Manifest, ObjectMissing, Storage, Stored, read_manifest
 from mmaction_trainer.storage.disk import digest, read_chunks
 from mmaction_trainer.storage.folder import Folder
@@ -27,13 +28,15 @@ class Trained:
     Attributes:
         place: its results.
         run: what it was told.
-        checkpoint: path in the results of the weights that were tested.
-        objects: what is needed to score a video.
+        checkpoint: the weights that were tested: their path in the results, or of a test alone their URI.
+        sha256: their digest, as the results have it.
+        objects: what of the results is needed to score a video.
     """
 
     place: Storage
     run: Run
     checkpoint: str
+    sha256: str | None
     objects: tuple[Entry, ...]
 
     @classmethod
@@ -53,21 +56,24 @@ class Trained:
                 accepted="results of a job that succeeded",
                 do="`trainjob results list URI` lists those below a storage.uri.",
             ) from None
-        checkpoint = Result.model_validate(manifest.summary).checkpoint
+        result = Result.model_validate(manifest.summary)
+        checkpoint = result.checkpoint
         if checkpoint is None:
             raise StorageFailure(f"{place.uri}/{MANIFEST}", "names no checkpoint that was tested")
         run = Run.model_validate_json(place.read(layout.RUN))
         if run.data.media != "videos":
             raise ConfigFailure(place.uri, "its model reads folders of frames", accepted="a model of videos")
-        return cls(place, run, checkpoint, tuple(entry_of(path, manifest, place) for path in (*NEEDED, checkpoint)))
+        needed = (*NEEDED, checkpoint) if run.trains else NEEDED
+        objects = tuple(entry_of(path, manifest, place) for path in needed)
+        return cls(place, run, checkpoint, result.checkpoint_sha256, objects)
 
-    def bring(self, cache: Path) -> Path:
-        """Have the objects on this machine, each as the manifest says; the folder that they are in.
+    def bring(self, cache: Path) -> tuple[Path, Path]:
+        """Have all that is needed on this machine: the folder that it is in, and the file of the checkpoint.
 
         Results in a folder are used where they are. Others are kept in the cache, and fetched again where they differ.
 
         Raises:
-            StorageFailure: one of them is not what the manifest says.
+            StorageFailure: one of the objects is not what the manifest says, or the checkpoint not what was tested.
         """
         here = home(self.place, cache / "results")
         for entry in self.objects:
@@ -76,7 +82,15 @@ class Trained:
                 self.place.download(entry.path, path)
             if problem := compare(entry, held(path)):
                 raise StorageFailure(self.place.uri, str(problem), do="Take another copy, or train again.")
-        return here
+        return here, here / self.checkpoint if self.run.trains else self.tested_weights(cache)
+
+    def tested_weights(self, cache: Path) -> Path:
+        """The file of weights that were tested and not trained: it lies where the job had it from."""
+        assert self.run.pretrained
+        file = weights.bring(self.run.pretrained, cache / "weights")
+        if (found := digest(read_chunks(file))[1]) != self.sha256:
+            raise StorageFailure(self.checkpoint, f"has sha256 {found[:12]}", accepted=f"{self.sha256}, as was tested")
+        return file
 
 
 def entry_of(path: str, manifest: Manifest, place: Storage) -> Entry:

@@ -24,6 +24,15 @@ def fetch(weights: Weights, run_dir: Path, cache: Path) -> Path:
     Raises:
         StorageFailure: it cannot be fetched, or is not the file that its publisher states.
     """
+    placed = run_dir / PRETRAINED / weights.name
+    placed.parent.mkdir(exist_ok=True)
+    placed.unlink(missing_ok=True)
+    placed.symlink_to(bring(weights, cache).resolve())
+    return placed
+
+
+def bring(weights: Weights, cache: Path) -> Path:
+    """Have the checkpoint on this machine, as ``fetch`` does; where it lies."""
     cached = place(weights, cache)
     if not cached.exists():
         cached.parent.mkdir(parents=True, exist_ok=True)
@@ -34,11 +43,7 @@ def fetch(weights: Weights, run_dir: Path, cache: Path) -> Path:
             beside.replace(cached)
         finally:
             beside.unlink(missing_ok=True)
-    placed = run_dir / PRETRAINED / weights.name
-    placed.parent.mkdir(exist_ok=True)
-    placed.unlink(missing_ok=True)
-    placed.symlink_to(cached.resolve())
-    return placed
+    return cached
 
 
 def see(weights: Weights, cache: Path) -> None:
