@@ -39,7 +39,7 @@ def small_model(pretrained: str = "none", **spec: Any) -> Rendered:
             },
             "dataset": {"uri": "data", "format": "list", "numClasses": 2},
             "input": {"cropSize": 32},
-            "training": {"epochs": 20, "batchSizePerGPU": 2, "lr": 0.01, "workers": 0},
+            "training": {"epochs": 20, "batchSizePerGPU": 2, "lr": 0.001, "workers": 0},
             "resources": {"gpusPerNode": 0},
             "storage": {"uri": "results"},
             **spec,
@@ -118,19 +118,20 @@ class Pod:
         output, _ = process.communicate(timeout=120)
         return process.returncode, output, self.result()
 
-    def preflight(self, run: Run, rendered: Rendered | None = None) -> tuple[int, str, Result]:
-        """The same of a preflight of a mounted run, which is told what belongs to its config."""
+    def mounted(self, run: Run, rendered: Rendered | None = None) -> Path:
+        """The mounted ConfigMap of a run, which is told what belongs to its config."""
         rendered = rendered or small_model()
-        run = run.model_copy(
-            update={
-                "config_sha256": rendered.sha256,
-                "effective_lr": rendered.effective_lr,
-                "warnings": rendered.warnings,
-                **({} if run.pretrained else {"pretrained": rendered.weights}),
-            }
-        )
-        mounted = config_map(self.root / "mounted", run, rendered.text.encode())
-        return self.run("--preflight", "--from", mounted, self.run_dir)
+        told = {
+            "config_sha256": rendered.sha256,
+            "effective_lr": rendered.effective_lr,
+            "warnings": rendered.warnings,
+            "pretrained": run.pretrained or rendered.weights,
+        }
+        return config_map(self.root / "mounted", run.model_copy(update=told), rendered.text.encode())
+
+    def preflight(self, run: Run, rendered: Rendered | None = None) -> tuple[int, str, Result]:
+        """Exit code, output and termination message of a preflight of a mounted run."""
+        return self.run("--preflight", "--from", self.mounted(run, rendered), self.run_dir)
 
     @property
     def report(self) -> Preflight:

@@ -43,14 +43,15 @@ class TestWhatIsMounted:
     def test_a_run_folder_that_is_not_there_is_made_and_what_is_mounted_is_copied(self, a_pod: Pod) -> None:
         run = a_pod.told()
         below = a_pod.root / "some" / "where"
-        code, output, result = a_pod.run("--preflight", "--from", config_map(a_pod.root / "m", run), below)
+        mounted = a_pod.mounted(run)
+        code, output, result = a_pod.run("--preflight", "--from", mounted, below)
         assert code == 0, output
-        assert Run.read(below / layout.RUN) == run
+        assert Run.read(below / layout.RUN) == Run.read(mounted / layout.RUN)
         assert not (below / layout.CONFIG).is_symlink()
         assert result == Result.read(below / layout.RESULT)
         assert (result.outcome, result.port, result.node_rank) == ("Succeeded", run.rendezvous.port, 0)
         progress = Progress.read(below / layout.PROGRESS)
-        assert (progress.stage, progress.message) == ("Done", "Succeeded")
+        assert (progress.stage, progress.message) == ("Done", "Preflight passed")
 
     def test_the_command_line_says_which_attempt_this_is_and_where_it_meets(self, a_pod: Pod) -> None:
         run = a_pod.told(nodes=2)

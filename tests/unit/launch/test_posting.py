@@ -21,7 +21,7 @@ from mmaction_trainer.launch.posting import Posting, Receiver
 from tests.cluster.authority import Authority
 from tests.run_folders import free_port
 
-from .conftest import Pod, config_map
+from .conftest import Pod
 
 Wait = Callable[[Callable[[], bool]], None]
 TOKEN = "a-very-secret-token"
@@ -386,13 +386,13 @@ class TestTheLauncher:
         code, output, _ = received.preflight(received.told())
         assert code == 0, output
         last = Progress.model_validate_json(server.posts[-1].body)
-        assert (last.stage, last.message) == ("Done", "Succeeded")
+        assert (last.stage, last.message) == ("Done", "Preflight passed")
         assert TOKEN not in output
 
     def test_its_end_waits_three_seconds_for_a_server_that_hangs(self, received: Pod, server: Server) -> None:
         server.answer = drip
         started = time.monotonic()
-        process = received.start("--preflight", "--from", config_map(received.root / "m", received.told()), "run")
+        process = received.start("--preflight", "--from", received.mounted(received.told()), "run")
         output, _ = process.communicate(timeout=60)
         ended = time.monotonic()
         assert process.returncode == 0, output
@@ -402,5 +402,5 @@ class TestTheLauncher:
         assert time.time() - told - (time.monotonic() - ended) < 6, "three seconds, and a machine that is busy"
 
     def test_only_the_first_node_posts(self, received: Pod, server: Server) -> None:
-        received.run("--node-rank=1", "--from", config_map(received.root / "m", received.told()), "--preflight", "run")
+        received.run("--node-rank=1", "--from", received.mounted(received.told()), "--preflight", "run")
         assert not server.posts

@@ -95,7 +95,7 @@ def test_a_good_job_passes_with_its_warnings_and_leaves_nothing_in_storage(
     assert said["lists"] == "train 20, val 1, test 1 videos of 2 classes"
     assert said["decoding"] == "6 of 21 videos decoded"
     assert said["model"].startswith("MobileNetV2TSM, 2.23 M parameters")
-    assert said["learning rate"].startswith("0.01 of SGD for a batch of 2, 0.01 to 0.1 by group of parameters")
+    assert said["learning rate"].startswith("0.001 of SGD for a batch of 2, 0.001 to 0.01 by group of parameters")
     assert said["memory"].startswith("about 0.")
 
 

@@ -31,7 +31,7 @@ ZOO: dict[str, Any] = {"evaluation": {"only": True}, "pretrained": "zoo", "class
 )
 def test_the_zoos_weights_are_tested_by_the_zoos_protocol(config: str, frames: str, views: str) -> None:
     result = rendered(config, **ZOO)
-    assert (result.frames, str(result.test_protocol)) == (frames, views)
+    assert (result.sees.text, str(result.test_protocol)) == (frames, views)
     assert result.weights
     assert result.weights.uri.startswith("https://download.openmmlab.com/")
 

@@ -157,7 +157,7 @@ def test_the_test_of_a_test_alone_is_the_test_of_a_training(name: str) -> None:
     alone, whole = rendered(name, **ONLY), rendered(name, pretrained=ONLY["pretrained"])
     for key in ("test_pipeline", "test_dataloader", "test_evaluator", "test_cfg", "model"):
         assert alone.config[key] == whole.config[key]
-    assert (alone.test_protocol, alone.frames, alone.media) == (whole.test_protocol, whole.frames, whole.media)
+    assert (alone.test_protocol, alone.sees.text, alone.media) == (whole.test_protocol, whole.sees.text, whole.media)
 
 
 def test_a_config_that_trains_on_videos_and_images_together_is_refused_with_what_to_use_instead() -> None:
