@@ -81,12 +81,12 @@ class Walk:
 A_TEST_VIDEO = "$(ls actions/videos/*/*_test00.avi | head -1)"
 """Of the data set that tests put where readers have their own."""
 
-THE_BEST_CHECKPOINT = (
-    'sed "s#CHECKPOINT#s3://$(cd $S3_FOLDER; '
-    'ls results/team-a/$NAMESPACE/slowfast-ucf101/*/checkpoints/best*)#" again.yaml'
-)
-"""A job's file, with the checkpoint that the reader's training has left."""
-BOARD = "trainjob leaderboard s3://results/team-a --output json > board.json"
+BEST = "$(cd $S3_FOLDER; ls results/team-a/$NAMESPACE/slowfast-ucf101/*/checkpoints/best*)"
+TEST_THE_BEST = f"""\
+sed "s#CHECKPOINT#s3://{BEST}#" again.yaml > tested.yaml
+trainjob submit tested.yaml --watch
+trainjob leaderboard s3://results/team-a --output json > board.json"""
+"""A test of the checkpoint that the reader's training has left, and then all runs, for programs."""
 
 WALKS = {
     "docs/first-job.md": Walk(
@@ -121,7 +121,7 @@ WALKS = {
             "submit examples/guide/timesformer.yaml": "submit --dry-run examples/guide/timesformer.yaml",
             "submit examples/guide/uniformerv2.yaml": "submit --dry-run examples/guide/uniformerv2.yaml",
             "preflight examples/guide/slowfast.yaml": "preflight job.yaml",
-            "submit examples/evaluate.yaml": f"submit <({THE_BEST_CHECKPOINT}) --watch && {BOARD}",
+            "trainjob submit examples/evaluate.yaml": TEST_THE_BEST,
             "ucf101/videos/Archery/v_Archery_g01_c01.avi": A_TEST_VIDEO,
         },
     ),

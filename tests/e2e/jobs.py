@@ -45,12 +45,13 @@ def with_credentials(cluster: Cluster, namespace: str) -> str:
     return namespace
 
 
-def add_secret(cluster: Cluster, namespace: str, name: str, user: S3Server) -> None:
-    """A Secret with the keys of a user of the S3 server."""
+def add_secret(cluster: Cluster, namespace: str, name: str, user: S3Server, **more: str) -> None:
+    """A Secret with the keys of a user of the S3 server, and what else a trainer's environment is to have."""
     keys = {
         "AWS_ACCESS_KEY_ID": user.access_key,
         "AWS_SECRET_ACCESS_KEY": user.secret_key,
         "AWS_ENDPOINT_URL": cluster.s3_in_pods,
+        **more,
     }
     named = {"name": name, "namespace": namespace}
     cluster.server.apply({"apiVersion": "v1", "kind": "Secret", "metadata": named, "stringData": keys})

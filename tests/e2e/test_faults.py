@@ -33,7 +33,9 @@ def applied(cluster: Cluster, namespace: str, fault: Fault) -> Manifest:
     """The job of a fault, once it and its data set are there."""
     put(cluster.s3, fault.name, fault.data_set)
     job = in_namespace(fault.job, namespace)
-    job["spec"]["pods"] = {"env": [{"name": name, "value": value} for name, value in fault.environment.items()]}
+    if fault.environment:
+        job["spec"]["storage"]["credentialsSecret"] = fault.name
+        add_secret(cluster, namespace, fault.name, cluster.s3, **fault.environment)
     cluster.server.apply(job)
     return job
 

@@ -45,11 +45,12 @@ def try_storage(run: Run) -> None:
     Raises:
         StorageFailure: storage refuses one of these, or does not hold what was written.
     """
-    storage, content = open_storage(run.results_uri), run.to_json().encode()
-    storage.write(PROBE, content)
-    if storage.read(PROBE) != content:
-        raise StorageFailure(f"{storage.uri}/{PROBE}", "does not hold what was written", do="Check the storage.")
-    storage.delete(PROBE)
+    above, _, own = run.results_uri.rpartition("/")  # from above, so that no empty folder is left either
+    storage, probe, content = open_storage(above), f"{own}/{PROBE}", run.to_json().encode()
+    storage.write(probe, content)
+    if storage.read(probe) != content:
+        raise StorageFailure(f"{storage.uri}/{probe}", "does not hold what was written", do="Check the storage.")
+    storage.delete(probe)
 
 
 def succeed(run: Run, run_dir: Path, prepared: Prepared) -> Result:

@@ -87,13 +87,18 @@ class Folder:
         return held
 
     def delete(self, key: str) -> None:
-        """Remove the file if it is there."""
+        """Remove the file if it is there, and folders below the root that are empty then: S3 has no empty ones."""
         path = self._path(key)
         try:
             with _present(path):
                 path.unlink()
         except ObjectMissing:
             return
+        with suppress(OSError):  # the first folder that is not empty ends it
+            for folder in path.parents:
+                if folder == self.root:
+                    break
+                folder.rmdir()
 
     def child(self, prefix: str) -> Folder:
         """The folder ``prefix`` in this one."""
