@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import io
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +18,9 @@ import numpy as np
 import torch
 
 from mmaction_trainer.contract.errors import ConfigFailure, DataFailure, Failure, StorageFailure
+from tests.clips import a_clip
 from tests.cluster.s3 import S3Server, client
 
-CLIPS = Path(__file__).parent / "data" / "clips"
 AV1 = Path(__file__).parent / "data" / "av1.mp4"
 SMALL = "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb"
 DATA, RESULTS = "s3://faults", "s3://fault-results"
@@ -29,12 +28,6 @@ OWN, GUEST, UNKNOWN = "s3-credentials", "guest-credentials", "unknown-credential
 """Names of Secrets: keys that may do all, that may do nothing, and that the S3 server does not know."""
 
 Files = Mapping[str, bytes | None]
-
-
-def a_clip(name: str) -> bytes:
-    """A video that plays as a real one does, and has bytes of its own: an mp4 may end in boxes that are free."""
-    mark = name.encode()
-    return (CLIPS / "part_0.mp4").read_bytes() + struct.pack(">I4s", 8 + len(mark), b"free") + mark
 
 
 GOOD: Files = {

@@ -20,7 +20,7 @@ from mmaction_trainer.contract.result import FailureReport
 
 from .connecting import Context, Kubeconfig, Namespace
 from .results import What, place_of
-from .terminal import errors, output
+from .terminal import errors, output, print_failure
 
 TRAINER = ("torch", "mmaction", "decord", "av")
 """Of the packages that score and draw, those that tell whether they are installed."""
@@ -112,5 +112,5 @@ def scored(results: str, video: str, out: Path) -> Demo:
     if not line.startswith("{"):
         raise Failure(" ".join(command[1:3]), f"ended with code {code}", do="If it was killed (-9), memory ran out.")
     report = FailureReport.model_validate_json(line)
-    errors.print(f"{report.failure}: {report.message}", style="red", markup=False, soft_wrap=True)
+    print_failure(report)
     raise typer.Exit(code)

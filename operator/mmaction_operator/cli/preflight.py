@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -18,19 +17,10 @@ from mmaction_operator.local.paths import resolve
 from mmaction_operator.local.run import Ended, Settings
 from mmaction_operator.render import render
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import failure_class
 from mmaction_trainer.contract.preflight import Preflight
 
 from .jobs import JobFile
-from .terminal import errors, output, watching
-
-
-class Form(StrEnum):
-    """How the report is written."""
-
-    TABLE = "table"
-    JSON = "json"
-
+from .terminal import errors, output, print_failure, watching
 
 STYLES = {"passed": "green", "warned": "yellow", "failed": "red", "skipped": "dim"}
 
@@ -38,7 +28,9 @@ STYLES = {"passed": "green", "warned": "yellow", "failed": "red", "skipped": "di
 def preflight(
     file: JobFile,
     full: Annotated[bool, typer.Option("--full", help="Decode every video, as with spec.dataset.decode: all.")] = False,
-    form: Annotated[Form, typer.Option("--output", "-o", help="How the report is written.")] = Form.TABLE,
+    form: Annotated[
+        Literal["table", "json"], typer.Option("--output", "-o", help="How the report is written.")
+    ] = "table",
 ) -> None:
     """Check data, storage, weights and model, and train nothing. Exits with the code of the worst that was found."""
     job = resolve(api.read(file), file.resolve().parent)
@@ -47,7 +39,7 @@ def preflight(
     with watching(job.metadata.name, errors) as watcher:
         ended = local.run.preflight(job, render(job), str(uuid.uuid4()), Settings.of_machine(os.environ), watcher)
     report = report_of(ended)
-    if report and form is Form.JSON:
+    if report and form == "json":
         typer.echo(report.to_json(), nl=False)
     elif report:
         output.print(table(report))
@@ -82,7 +74,6 @@ def tell(ended: Ended, report: Preflight | None) -> None:
     if ended.result.error is None:
         return
     for error in report.errors if report and report.errors else (ended.result.error,):
-        kind = failure_class(error.exit_code)
-        errors.print(f"{kind.name}: {error.message}", style="red", markup=False, soft_wrap=True)
+        print_failure(error)
     errors.print(f"logs: {ended.folder / layout.LOGS}", markup=False, soft_wrap=True)
     raise typer.Exit(ended.result.error.exit_code)

@@ -14,12 +14,11 @@ from mmaction_operator.local.paths import resolve
 from mmaction_operator.local.run import Settings
 from mmaction_operator.ports import PortRange
 from mmaction_operator.render import render
-from mmaction_trainer.contract.errors import failure_class
 from mmaction_trainer.contract.result import Result, Score
 
 from .jobs import JobFile
 from .preflight import report_of, table, tell
-from .terminal import errors, output, watching
+from .terminal import errors, output, print_failure, watching
 
 
 def run(
@@ -52,8 +51,7 @@ def _tell(result: Result, folder: Path) -> None:
                 output.print(_line(name, score))
         output.print(f"results: {result.results_uri}", markup=False, soft_wrap=True)
         return
-    kind = failure_class(result.error.exit_code)
-    errors.print(f"{kind.name}: {result.error.message}", style="red", markup=False, soft_wrap=True)
+    print_failure(result.error)
     errors.print(f"logs and checkpoints: {folder}", markup=False, soft_wrap=True)
     raise typer.Exit(result.error.exit_code)
 

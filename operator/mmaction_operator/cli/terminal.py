@@ -15,6 +15,7 @@ from rich.text import Text
 from mmaction_operator.api.status import ProgressStatus
 from mmaction_operator.local.launcher import Watcher
 from mmaction_trainer.contract.progress import Progress
+from mmaction_trainer.contract.result import FailureReport
 
 # A pipe or a file has no width of its own; rich would fold tables at 80 columns.
 output = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
@@ -80,6 +81,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}m{whole % 60:02d}s"
     return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def print_failure(report: FailureReport) -> None:
+    """Print a failure that another process reported, as one of this process is told."""
+    errors.print(f"{report.failure}: {report.message}", style="red", markup=False, soft_wrap=True)
 
 
 def listed(title: str, rows: Sequence[tuple[str, str]]) -> Table:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,13 +12,6 @@ from mmaction_trainer.data.holdings import Holdings
 from mmaction_trainer.storage import open_storage
 
 Files = Mapping[str, str | bytes | Path]
-CLIPS = Path(__file__).parents[2] / "data" / "clips"
-
-
-def a_clip(name: str) -> bytes:
-    """A video that plays as a real one does, and has bytes of its own: an mp4 may end in boxes that are free."""
-    mark = name.encode()
-    return (CLIPS / "part_0.mp4").read_bytes() + struct.pack(">I4s", 8 + len(mark), b"free") + mark
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from mmaction_trainer.contract.errors import DataFailure
 from mmaction_trainer.contract.preflight import Preflight
 from mmaction_trainer.contract.run import DataSource
 from mmaction_trainer.data import check
-
-from .conftest import a_clip
+from tests.clips import a_clip
 
 Files = Mapping[str, str | bytes | Path]
 Build = Callable[[Files], Path]

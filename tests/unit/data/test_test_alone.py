@@ -11,8 +11,7 @@ from mmaction_trainer.contract.checklist import Checklist
 from mmaction_trainer.contract.errors import DataFailure
 from mmaction_trainer.contract.run import CLASSES, LISTS, DataSource
 from mmaction_trainer.data import check, prepare
-
-from .conftest import a_clip
+from tests.clips import a_clip
 
 Build = Callable[[Mapping[str, str | bytes | Path]], Path]
 

@@ -17,10 +17,10 @@ from mmaction_trainer.storage.folder import Folder
 
 from . import checks, twins
 from .annotations import Annotations
-from .decoding import SAMPLE, Opened, frames_enough, opened, refuse_broken, spread
+from .decoding import Opened, frames_enough, opened, refuse_broken
 from .fetching import Report, fetch, home
 from .holdings import Holdings
-from .preparing import Examined, listed, there
+from .preparing import Examined, a_few, listed, there
 
 AFTER_LISTS = ("classes", "labels", "videos", "duplicates", "leakage", "decoding", "frames")
 MOST_TWINS = 50
@@ -110,7 +110,7 @@ def decode(
     """Open videos as MMAction2 will, in parallel, and see how long they are."""
     found: Mapping[str, Opened] = {}
     with checklist.check("decoding") as notes:
-        keys = sorted(chosen(data.annotations, source))
+        keys = sorted(data.sizes) if source.decode == "all" else a_few(data.annotations)
         fetch(storage, {key: data.sizes[key] for key in keys}, here, report)
         found = open_all({posixpath.join(storage.uri, key): here / key for key in keys}, report)
         refuse_broken(found, of=len(data.sizes))
@@ -123,12 +123,6 @@ def decode(
         notes.said = f"{min(counts):,} to {max(counts):,} frames a video" if counts else ""
         notes.warnings += frames_enough(found, frames=source.frames, span=source.span)
     return next((here / key for key, one in zip(keys, found.values(), strict=True) if not one.fault), None)
-
-
-def chosen(annotations: Annotations, source: DataSource) -> set[str]:
-    """Keys of the videos that are decoded: a few of each split, or all."""
-    some = (samples if source.decode == "all" else spread(samples, SAMPLE) for samples in annotations.splits.values())
-    return {posixpath.join(annotations.root, sample.path) for samples in some for sample in samples}
 
 
 def open_all(paths: Mapping[str, Path], report: Report) -> Mapping[str, Opened]:

@@ -123,11 +123,16 @@ def files_of(samples: Iterable[Sample], root: str, sizes: Mapping[str, int]) -> 
 
 def decode_some(storage: Storage, data: Examined, here: Path, report: Report) -> None:
     """Fetch and decode a few videos of each split."""
-    root, splits = data.annotations.root, data.annotations.splits
-    some = {posixpath.join(root, sample.path) for samples in splits.values() for sample in spread(samples, SAMPLE)}
-    fetch(storage, {key: data.sizes[key] for key in sorted(some)}, here, report)
+    some = a_few(data.annotations)
+    fetch(storage, {key: data.sizes[key] for key in some}, here, report)
     report(0, len(some), "decoding a few videos")
-    check_decodes([here / key for key in sorted(some)], sample=len(some))
+    check_decodes([here / key for key in some], sample=len(some))
+
+
+def a_few(annotations: Annotations) -> list[str]:
+    """Keys in storage of a few videos of each split, sorted."""
+    some = (sample for samples in annotations.splits.values() for sample in spread(samples, SAMPLE))
+    return sorted({posixpath.join(annotations.root, sample.path) for sample in some})
 
 
 def write(annotations: Annotations, here: Path, run_dir: Path, *, media: str) -> None:

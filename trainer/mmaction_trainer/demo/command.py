@@ -22,14 +22,13 @@ from mmaction_trainer.contract.errors import DataFailure, Failure
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.data.decoding import opened
 from mmaction_trainer.data.fetching import fetch, home
+from mmaction_trainer.evaluate import BEST
 from mmaction_trainer.launch.commandline import default_cache
 from mmaction_trainer.launch.weights import apart
 from mmaction_trainer.report.annotated import annotate
 from mmaction_trainer.storage import open_storage
 
 from .trained import Trained, classes_in
-
-BEST = 5
 
 Tell = Callable[[str], None]
 

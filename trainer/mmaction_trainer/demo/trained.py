@@ -78,9 +78,11 @@ class Trained:
         here = home(self.place, cache / "results")
         for entry in self.objects:
             path = here / entry.path
-            if compare(entry, held(path)) and not isinstance(self.place, Folder):
+            problem = compare(entry, held(path))
+            if problem and not isinstance(self.place, Folder):
                 self.place.download(entry.path, path)
-            if problem := compare(entry, held(path)):
+                problem = compare(entry, held(path))
+            if problem:
                 raise StorageFailure(self.place.uri, str(problem), do="Take another copy, or train again.")
         return here, here / self.checkpoint if self.run.trains else self.tested_weights(cache)
 

@@ -7,6 +7,6 @@ records       the files under ``test/`` in the results
 
 from .measures import Measures, measure
 from .predictions import Predictions
-from .records import Provenance, write
+from .records import BEST, Provenance, write
 
-__all__ = ["Measures", "Predictions", "Provenance", "measure", "write"]
+__all__ = ["BEST", "Measures", "Predictions", "Provenance", "measure", "write"]

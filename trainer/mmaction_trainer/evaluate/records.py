@@ -22,6 +22,7 @@ METRICS, CLASSES, CONFUSION, VIDEOS, SCORES = (
     "scores.npy",
 )
 BEST = 5
+"""Classes of the highest scores that are told of a video."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from mmaction_trainer.data.fetching import Report
 
 from . import results, trackers, weights
 
-OF_THE_MODEL = ("model", "learning rate", "memory")
 EXAMINATION = "examine.log"
 
 

@@ -17,6 +17,9 @@ from mmaction_trainer.contract.pod import WEIGHTS as MIRROR
 from mmaction_trainer.contract.run import PRETRAINED, Weights
 from mmaction_trainer.storage import ObjectMissing, open_storage
 
+PATIENCE = 60.0
+"""Seconds that each wait for a server may take."""
+
 
 def fetch(weights: Weights, run_dir: Path, cache: Path) -> Path:
     """Bring the checkpoint to ``pretrained/`` in the run directory.
@@ -46,27 +49,6 @@ def bring(weights: Weights, cache: Path) -> Path:
     return cached
 
 
-def see(weights: Weights, cache: Path) -> None:
-    """See that the checkpoint can be fetched, without fetching it.
-
-    Raises:
-        StorageFailure: it cannot.
-    """
-    if place(weights, cache).exists():
-        return
-    mirror = os.environ.get(MIRROR)
-    if mirror and open_storage(mirror).stat(weights.name):
-        return
-    if weights.uri.startswith(("http://", "https://")):
-        with opened(weights.uri, timeout=20.0) as response:
-            response.read(1)
-        return
-    folder, name = apart(weights.uri)
-    storage = open_storage(folder)
-    if storage.stat(name) is None:
-        raise ObjectMissing(f"{storage.uri}/{name}", "no such object", do="Correct spec.model.pretrained.")
-
-
 def place(weights: Weights, cache: Path) -> Path:
     """Where a checkpoint lies on this machine once it was fetched."""
     return cache / hashlib.sha256(weights.uri.encode()).hexdigest()[:16] / weights.name
@@ -91,7 +73,10 @@ def download(weights: Weights, path: Path) -> None:
         download_http(weights.uri, path)
         return
     folder, name = apart(weights.uri)
-    open_storage(folder).download(name, path)
+    try:
+        open_storage(folder).download(name, path)
+    except ObjectMissing as missing:
+        raise ObjectMissing(missing.where, missing.found, do="Correct spec.model.pretrained.") from None
 
 
 def download_http(url: str, path: Path) -> None:
@@ -105,14 +90,14 @@ def download_http(url: str, path: Path) -> None:
 
 
 @contextmanager
-def opened(url: str, *, timeout: float = 60.0) -> Iterator[HTTPResponse]:
-    """The answer of an HTTP server, to be read in the body; ``timeout`` bounds each wait for it, in seconds.
+def opened(url: str) -> Iterator[HTTPResponse]:
+    """The answer of an HTTP server, to be read in the body.
 
     Raises:
         StorageFailure: the server refuses, cannot be reached, or breaks off.
     """
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:
             yield response
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         raise StorageFailure(

@@ -8,11 +8,10 @@ import numpy as np
 
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.document import as_unicode
-from mmaction_trainer.evaluate import Predictions
+from mmaction_trainer.evaluate import BEST, Predictions
 
 from .annotated import annotate
 
-BEST = 5
 WIDEST, SECONDS = 640, 10.0
 """Pixels and seconds of it: something to look at, small beside a checkpoint."""
 

@@ -56,11 +56,16 @@ def as_config_failure() -> Iterator[None]:
         yield
     except UNBUILDABLE as error:
         traceback.print_exc()
-        raise ConfigFailure(
-            CONFIG,
-            f"cannot be built: {type(error).__name__}: {last_line(error)}",
-            do="See spec.overrides, where the config goes beyond the zoo's; the log has the traceback.",
-        ) from error
+        raise of_the_config("cannot be built", error) from error
+
+
+def of_the_config(what: str, error: Exception) -> ConfigFailure:
+    """The failure of a config that says something which does not work."""
+    return ConfigFailure(
+        CONFIG,
+        f"{what}: {type(error).__name__}: {last_line(error)}",
+        do="See spec.overrides, where the config goes beyond the zoo's; the log has the traceback.",
+    )
 
 
 def _data_failure(text: str) -> DataFailure:

@@ -16,10 +16,9 @@ from typing import Any
 import torch
 
 from mmaction_trainer.contract.checklist import Checklist
-from mmaction_trainer.contract.errors import ConfigFailure
-from mmaction_trainer.contract.run import CONFIG, Run
+from mmaction_trainer.contract.run import Run
 
-from .failures import last_line
+from .failures import last_line, of_the_config
 
 STATES = {"SGD": 1, "Adam": 2, "AdamW": 2}
 """Tensors of a parameter's size that an optimizer keeps; SGD with momentum."""
@@ -57,19 +56,14 @@ def look(config: Any, model: torch.nn.Module, run: Run, video: str, checklist: C
         checklist.skip("memory", why="no video was decoded to count with")
         return
     try:
-        inputs = inputs_of(config, model, video)
-        found = estimate(config, model, inputs)
+        found = estimate(config, model, inputs_of(config, model, video))
     except Exception as error:
         traceback.print_exc()
         if isinstance(error, NotImplementedError) or "meta" in str(error):
             checklist.skip("memory", why=f"it cannot be counted for this model: {last_line(error)}")
-            return
-        with checklist.check("memory"):
-            raise ConfigFailure(
-                CONFIG,
-                f"a training step fails: {type(error).__name__}: {last_line(error)}",
-                do="See spec.overrides, where the config goes beyond the zoo's; the log has the traceback.",
-            ) from error
+        else:
+            with checklist.check("memory") as notes:
+                notes.failures.append(of_the_config("a training step fails", error))
         return
     with checklist.check("memory") as notes:
         videos = config.train_dataloader.batch_size
