@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,17 @@ WANDB = {"type": "WandbTracker", "project": "team-a", "run": "small"}
 _names = itertools.count()
 
 Visualizing = Callable[..., Any]
+
+
+@pytest.fixture
+def without_wandb() -> Iterator[None]:
+    """No process of W&B before the test, and none after it: every child of this process would find and use it."""
+    import wandb
+
+    wandb.teardown()
+    yield
+    wandb.teardown()
+    os.environ.pop("WANDB_SERVICE", None)
 
 
 @pytest.fixture
@@ -120,8 +133,29 @@ def test_an_mlflow_that_goes_away_holds_up_no_number_and_the_end_but_shortly(
     assert "warning: MLflow may lack the end of the run: TimeoutError" in capfd.readouterr().out
 
 
+def test_a_wandb_that_runs_already_elsewhere_writes_the_run_here(
+    visualizing: Visualizing, without_wandb: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wandb
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with contextlib.chdir(elsewhere):
+        wandb.setup()
+    assert os.environ["WANDB_SERVICE"]
+    visualizer = visualizing(WANDB)
+    with trackers.telling(visualizer):
+        visualizer.add_scalars({"train/loss": 1.0}, step=5)
+    assert list(Path("wandb").glob("offline-run-*/run-*.wandb"))
+    assert not any(elsewhere.iterdir())
+
+
 def test_a_wandb_that_cannot_be_reached_keeps_the_run_for_later(
-    visualizing: Visualizing, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    visualizing: Visualizing,
+    without_wandb: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in {"API_KEY": "a" * 40, "BASE_URL": NOWHERE, "INIT_TIMEOUT": "1", "MODE": "online"}.items():
         monkeypatch.setenv(f"WANDB_{name}", value)

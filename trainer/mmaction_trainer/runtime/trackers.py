@@ -146,7 +146,8 @@ class WandbTracker(Tracker):
 
         self._wandb = wandb
         config = {**self.config.to_dict(), "trainjob": told_of(run)}
-        begin = functools.partial(wandb.init, project=self.project, name=self.run_name, config=config, dir=".")
+        here = str(Path.cwd())  # W&B's process may be one that runs already, in a folder of its own
+        begin = functools.partial(wandb.init, project=self.project, name=self.run_name, config=config, dir=here)
         try:
             begin()
         except wandb.Error as error:
