@@ -141,7 +141,7 @@ def test_a_more_important_job_takes_the_room_of_another_which_begins_again_and_l
     room = {**ON_CPU, "cpusPerNode": "40"}
     where = {"nodeSelector": {"rack": "b"}}
     apply(server, namespace, "plain", pods=where, resources=room, backoffLimit=0)
-    wait_until(lambda: reason(server, namespace, "plain") == "Training")
+    running(server, namespace)  # KWOK stops only what runs
     apply(server, namespace, "urgent", pods={**where, "priorityClassName": "urgent"}, resources=room)
     wait_until(lambda: reason(server, namespace, "urgent") == "Training")
     wait_until(lambda: reason(server, namespace, "plain") == "Unschedulable")

@@ -86,6 +86,7 @@ def pods_end_when_told() -> Iterator[str]:
     labelled = ending(having(f".metadata.labels.{EXIT}"), code=f"{{{{ $root.metadata.labels.{EXIT} }}}}")
     stopped = ending(having(".metadata.deletionTimestamp"), code="143")
     stopped["metadata"]["name"] = "pod-stopped"
+    stopped["spec"]["weight"] = 1  # before KWOK's own pod-delete, which has none: of equals KWOK draws one by lot
     rules = stopped["spec"]["selector"]["matchExpressions"]
     rules.remove({"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"})
     with written(labelled, stopped) as path:
