@@ -73,7 +73,8 @@ class Shell:
         command = [sys.executable, "-c", code, *map(str, words)]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "KUBE"))}
         aws = dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/dev/null")
-        environment = {**kept, **aws, "AWS_EC2_METADATA_DISABLED": "true", **self.environment}
+        fixed = {"AWS_EC2_METADATA_DISABLED": "true", "TERM": "xterm"}
+        environment = {**kept, **aws, **fixed, **self.environment}
         return subprocess.Popen(
             command, env=environment, cwd=self.folder, stdout=output, stderr=subprocess.STDOUT, text=True
         )
