@@ -63,6 +63,15 @@ class Machine:
         """Run folders of jobs that run or failed."""
         return self.root / "state"
 
+    def be_alone(self) -> None:
+        """Share no leases, folders or cache with any other run."""
+        self.environment |= {
+            "TRAINJOB_LEASES": str(self.root / "leases"),
+            "TRAINJOB_STATE": str(self.state),
+            "TRAINJOB_CACHE": str(self.root / "cache"),
+            "COLUMNS": "400",
+        }
+
     def job(self, name: str = "small", **changes: Any) -> Path:
         """A job file; ``changes`` are merged into its spec."""
         manifest = copy.deepcopy(JOB)
@@ -107,12 +116,7 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def machine(tmp_path: Path, dataset: Path) -> Iterator[Machine]:
     """A machine that no other test uses."""
     machine = Machine(tmp_path, dataset)
-    machine.environment = {
-        "TRAINJOB_LEASES": str(tmp_path / "leases"),
-        "TRAINJOB_STATE": str(machine.state),
-        "TRAINJOB_CACHE": str(tmp_path / "cache"),
-        "COLUMNS": "400",
-    }
+    machine.be_alone()
     yield machine
     left = processes_in(tmp_path)
     assert not left, f"processes left behind: {left}"

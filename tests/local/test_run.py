@@ -160,7 +160,7 @@ def test_ctrl_c_ends_every_rank_and_leaves_a_checkpoint(machine: Machine, wait_u
     output, _ = process.communicate(timeout=120)
     assert process.returncode == Interrupted.exit_code, output
     assert processes_in(machine.state) == []
-    (checkpoint,) = machine.results.rglob("interrupted_*.pth")
+    (checkpoint,) = machine.results.rglob("stopped_*.pth")
     assert checkpoint.name in output
     assert not list(machine.results.rglob("manifest.json"))
 

@@ -164,6 +164,13 @@ class TrainingSpec(APIModel):
     checkpoint_interval: int | None = Field(
         default=None, ge=1, le=10_000, description="Epochs between two checkpoints. Default: as valInterval."
     )
+    checkpoint_iterations: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**31 - 1,
+        description="Iterations between two checkpoints, beside those of checkpointInterval: less is lost where epochs "
+        "are long. Default: none within an epoch, unless it is stopped.",
+    )
     keep_checkpoints: int = Field(
         default=2, ge=1, le=1000, description="How many of the newest checkpoints to keep, beside the best one."
     )
@@ -179,6 +186,7 @@ def _no_boolean(value: object) -> object:
     return value
 
 
+Resume = Literal["Required", "IfPossible", "Never"]
 Crops = Annotated[Literal[1, 3, 10], BeforeValidator(_no_boolean)]
 
 
@@ -271,6 +279,7 @@ KEPT = (
     "pods",
     "preflight",
     "backoffLimit",
+    "resume",
 )
 KEPT_IF_GIVEN = ("activeDeadlineSeconds", "ttlSecondsAfterFinished", "managedBy")
 """Fields that cannot change; by whether they may be absent. CEL has no word for overrides alone: a job that has begun
@@ -291,6 +300,7 @@ OF_TRAINING = {
     "lr": "lr",
     "val_interval": "valInterval",
     "checkpoint_interval": "checkpointInterval",
+    "checkpoint_iterations": "checkpointIterations",
 }
 """Fields of ``training`` that say nothing of a test, and are absent unless somebody gives them."""
 
@@ -360,10 +370,16 @@ class TrainJobSpec(APIModel):
         description="On a cluster, how many failed attempts are tried again. Not counted: a port that something else "
         "took, a pod that was taken away. Never tried again: what a user has to mend (Config, Data, OutOfMemory ...).",
     )
+    resume: Resume = Field(
+        default="IfPossible",
+        description="Whether an attempt goes on from the newest checkpoint of those before it. `IfPossible` begins "
+        "anew where they saved none; `Required` fails then (Storage); `Never` always begins anew. A checkpoint that is "
+        "not whole is passed over for an older one; where none is whole the attempt fails.",
+    )
     suspend: bool = Field(
         default=False,
-        description="On a cluster, let no pod train: those that do are ended, and when it is false again the attempt "
-        "begins anew. The only field that may be changed.",
+        description="On a cluster, let no pod train: those that do leave a checkpoint and are ended, and when it is "
+        "false again the attempt goes on from there. The only field that may be changed.",
     )
     active_deadline_seconds: int | None = Field(
         default=None,

@@ -56,6 +56,14 @@ class ProgressStatus(StatusModel):
     observed_at: Timestamp | None = Field(default=None, description="When the trainer said so.")
 
 
+class ResumedStatus(StatusModel):
+    """From where an attempt went on."""
+
+    attempt: int = Field(ge=1, description="Attempt that saved the checkpoint.")
+    epoch: int = Field(ge=0, description="Epochs that were done.")
+    iteration: int = Field(ge=0, description="Iterations that were done, of all epochs together.")
+
+
 class ProtocolStatus(StatusModel):
     """How a video becomes views when it is scored."""
 
@@ -104,6 +112,9 @@ class TrainJobStatus(StatusModel):
     )
     attempt: int | None = Field(default=None, ge=0, description="Which try this is, from 1.")
     port: int | None = Field(default=None, ge=1, le=65535, description="Port leased for this attempt's rendezvous.")
+    resumed_from: ResumedStatus | None = Field(
+        default=None, description="The checkpoint that this attempt went on from; absent where it began anew."
+    )
     failures: Annotated[list[FailureStatus], Field(max_length=128)] = Field(
         default=[], description="Attempts that failed, in their order."
     )

@@ -11,10 +11,13 @@ import typer
 
 from mmaction_operator import api, local
 from mmaction_operator.local.paths import resolve
+from mmaction_operator.local.resuming import unfinished
 from mmaction_operator.local.run import Settings
 from mmaction_operator.ports import PortRange
 from mmaction_operator.render import render
+from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.result import Result, Score
+from mmaction_trainer.contract.run import JobIdentity
 
 from .jobs import JobFile
 from .preflight import report_of, table, tell
@@ -28,6 +31,9 @@ def run(
         str, typer.Option(envvar="TRAINJOB_PORTS", help="Ports that runs of this machine may lease.")
     ] = "20000-29399",
     grace: Annotated[float, typer.Option(min=0, help="Seconds that ranks have to stop after Ctrl-C.")] = 60.0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with this job's newest run that has no results.")
+    ] = False,
 ) -> None:
     """Train or test on this machine: check all, lease a port and GPUs, run torchrun, leave the results in storage."""
     job = resolve(api.read(file), file.resolve().parent)
@@ -35,15 +41,21 @@ def run(
     for warning in () if job.spec.preflight else rendered.warnings:
         errors.print(f"warning: {warning}", style="yellow", markup=False)
     settings = Settings.of_machine(os.environ, ports=PortRange.parse(ports), wait=wait, grace=grace)
+    identity = unfinished(job, settings.state, settings.leases) if resume else new(job)
     with watching(job.metadata.name, output) as watcher:
-        ended = local.run.run(job, rendered, str(uuid.uuid4()), settings, watcher)
+        ended = local.run.run(job, rendered, identity, settings, watcher)
     if report := report_of(ended):
         output.print(table(report))
         tell(ended, report)
-    _tell(ended.result, ended.folder)
+    _tell(ended.result, ended.folder, file)
 
 
-def _tell(result: Result, folder: Path) -> None:
+def new(job: api.TrainJob) -> JobIdentity:
+    """A run that there was never before."""
+    return JobIdentity(namespace=job.metadata.namespace, name=job.metadata.name, uid=str(uuid.uuid4()))
+
+
+def _tell(result: Result, folder: Path, file: Path) -> None:
     """Say how the run ended; a failure exits with its own code."""
     if result.error is None:
         for name, score in (("val", result.val), ("test", result.test)):
@@ -53,6 +65,8 @@ def _tell(result: Result, folder: Path) -> None:
         return
     print_failure(result.error)
     errors.print(f"logs and checkpoints: {folder}", markup=False, soft_wrap=True)
+    if (folder / layout.SAVED).exists():
+        errors.print(f"go on from its last checkpoint: trainjob run {file} --resume", markup=False, soft_wrap=True)
     raise typer.Exit(result.error.exit_code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,9 +32,11 @@ class Watcher:
     show: Callable[[Progress], None]
 
 
-def run_folder(state: Path, name: str, rendered: Rendered, told: Run) -> Path:
-    """A run directory of a job, with what its launcher is told."""
+def run_folder(state: Path, name: str, rendered: Rendered, told: Run, *, anew: bool = False) -> Path:
+    """A run directory of a job, with what its launcher is told; with ``anew`` in place of one that is there."""
     folder = state / told.job.namespace / told.job.name / told.job.uid / name
+    if anew:
+        shutil.rmtree(folder, ignore_errors=True)
     (folder / layout.LOGS).mkdir(parents=True)
     (folder / layout.CONFIG).write_text(rendered.text)
     told.write(folder / layout.RUN)

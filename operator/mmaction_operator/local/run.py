@@ -65,30 +65,37 @@ class Ended:
     folder: Path
 
 
-def run(job: TrainJob, rendered: Rendered, uid: str, settings: Settings, watcher: Watcher) -> Ended:
+def run(job: TrainJob, rendered: Rendered, identity: JobIdentity, settings: Settings, watcher: Watcher) -> Ended:
     """Check a job, then run it to its end; a port that something else took is replaced in a new attempt.
+
+    Args:
+        job: with paths that are whole.
+        rendered: its config.
+        identity: whose run this is, and its first attempt here.
+        settings: this machine's.
+        watcher: who is told.
 
     Raises:
         Failure: the run could not be started.
     """
     refuse_other_machines(job)
     if job.spec.preflight:
-        checked = preflight(job, rendered, uid, settings, watcher)
+        checked = preflight(job, rendered, identity.uid, settings, watcher)
         if checked.result.outcome == "Failed":
             return checked
         for warning in checked.result.warnings:
             watcher.say(f"warning: {warning}")
-    identity = JobIdentity(namespace=job.metadata.namespace, name=job.metadata.name, uid=uid)
     taken: frozenset[int] = frozenset()
     with gpus(job, Holder.of(identity, datetime.now(UTC)), settings, watcher) as devices:
-        for number in range(1, PORT_ATTEMPTS + 1):
+        last = identity.attempt + PORT_ATTEMPTS - 1
+        for number in range(identity.attempt, last + 1):
             attempt = identity.model_copy(update={"attempt": number})
             holder = Holder.of(attempt, datetime.now(UTC))
             with lease_port(settings.leases, settings.ports, holder, avoid=taken) as port:
                 for skipped in port.skipped:
                     watcher.say(f"port {skipped} is held by a process that takes no leases; passed over")
                 ended = try_once(job, rendered, attempt, port, devices, settings, watcher)
-            if not port_was_taken(ended.result) or number == PORT_ATTEMPTS:
+            if not port_was_taken(ended.result) or number == last:
                 break
             watcher.say(f"port {port.port} was taken by another process before training began; taking another")
             taken |= {port.port}
@@ -157,7 +164,7 @@ def preflight(job: TrainJob, rendered: Rendered, uid: str, settings: Settings, w
     """Check what can be checked before GPUs are held; the folder has ``preflight.json`` afterwards."""
     identity = JobIdentity(namespace=job.metadata.namespace, name=job.metadata.name, uid=uid, attempt=0)
     told = run_of(job, rendered, identity, Rendezvous(port=0))
-    folder = run_folder(settings.state, "preflight", rendered, told)
+    folder = run_folder(settings.state, "preflight", rendered, told, anew=True)
     process = start(folder, ["--preflight"], {"CUDA_VISIBLE_DEVICES": ""}, ())
     return Ended(follow(process, folder, watcher, "the preflight ends"), folder)
 

@@ -31,6 +31,8 @@ def run_of(job: TrainJob, rendered: Rendered, identity: JobIdentity, rendezvous:
         val_protocol=rendered.val_protocol,
         test_protocol=rendered.test_protocol,
         trackers=tuple(job.spec.trackers),
+        resume=job.spec.resume,
+        keep_checkpoints=job.spec.training.keep_checkpoints,
     )
 
 

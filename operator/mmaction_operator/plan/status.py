@@ -12,6 +12,7 @@ from mmaction_operator.api.status import (
     ProgressStatus,
     ProtocolStatus,
     ResultsStatus,
+    ResumedStatus,
     ScoreStatus,
     TrainJobStatus,
 )
@@ -62,6 +63,7 @@ def status_of(
         phase=phase_of(course, progress, before),
         conditions=conditions_of(job, course, refused, now),
         attempt=course.attempt if training else before.attempt,
+        resumed_from=resumed_of(course, progress, before),
         failures=failures_of(course) or before.failures,
         port=port_of(course, port, before) if training else before.port,
         nodes=[pod.node for pod in pods if pod.node] if training else [],
@@ -70,6 +72,13 @@ def status_of(
         progress=newest(course, progress, before.progress) if training else before.progress,
         results=results_of(job, course.result) if course.stage == "Complete" else before.results,
     )
+
+
+def resumed_of(course: Course, progress: Progress | None, before: TrainJobStatus) -> ResumedStatus | None:
+    """Where this attempt went on; as it was known, where its trainer has told this controller nothing yet."""
+    if progress and progress.resumed:
+        return ResumedStatus(**progress.resumed.model_dump())
+    return before.resumed_from if before.attempt == course.attempt else None
 
 
 def port_of(course: Course, leased: int | None, before: TrainJobStatus) -> int | None:

@@ -91,7 +91,7 @@ def render_entry(job: TrainJob, entry: ZooEntry) -> Rendered:
     draft = overrides.apply(draft, spec.overrides)
     draft = classes.settle(draft, spec.dataset.classes)
     draft = loaders.settle(draft)
-    draft = runtime_settings.settle(draft, device)
+    draft = runtime_settings.settle(draft, spec.training, device)
     draft = trackers.settle(draft, spec.trackers, job.metadata)
     return _rendered(job, draft, weights)
 

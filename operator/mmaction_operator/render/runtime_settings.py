@@ -14,7 +14,8 @@ from .tree import Config, rewrite
 Device = Literal["cpu", "cuda"]
 
 RUNTIME = "mmaction_trainer.runtime"
-PROGRESS = {"type": "ProgressHook"}
+PROGRESS, RESUME = "ProgressHook", "ResumeHook"
+LOOP = "ResumableTrainLoop"
 COLLECTIVE_TIMEOUT = 1800
 """Seconds that a rank waits for the others."""
 LOG_INTERVAL = 20
@@ -38,7 +39,7 @@ def apply(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
         "randomness": {"seed": training.seed, "deterministic": False, "diff_rank_seed": False},
         "custom_imports": {"imports": [RUNTIME, *_imported(draft)], "allow_failed_imports": False},
         "default_scope": "mmaction",
-        "custom_hooks": [*(draft.get("custom_hooks") or []), PROGRESS],
+        "custom_hooks": draft.get("custom_hooks") or [],
         "launcher": "pytorch",  # torchrun, for one process too
         "resume": False,
         "work_dir": WORK,
@@ -49,11 +50,13 @@ def apply(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
     return _for_cpu(draft) if where == "cpu" else draft
 
 
-def settle(draft: Draft, where: Device) -> Draft:
-    """What follows from the rest, once overrides are in: progress is reported, and DDP finds idle parameters."""
-    hooks = draft.get("custom_hooks")
-    if not any(hook["type"] == PROGRESS["type"] for hook in hooks):
-        draft = draft.put("custom_hooks", [*hooks, PROGRESS])
+def settle(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
+    """What follows from the rest, once overrides are in: the product's own hooks, and DDP finds idle parameters."""
+    own: list[Config] = [{"type": PROGRESS}]
+    if draft.trains:
+        own.append({"type": RESUME, "interval": training.checkpoint_iterations})
+    others = [hook for hook in draft.get("custom_hooks") if hook["type"] not in (PROGRESS, RESUME)]
+    draft = draft.put("custom_hooks", [*others, *own])
     if where == "cpu" and draft.get("model_wrapper_cfg"):
         draft = draft.put("model_wrapper_cfg.find_unused_parameters", bool(draft.get("find_unused_parameters", False)))
     return draft
@@ -73,7 +76,7 @@ def with_checkpoints(draft: Draft, training: TrainingSpec) -> Draft:
         "rule": "greater",
         "save_last": True,
     }
-    return draft.put("default_hooks.checkpoint", checkpoint)
+    return draft.put("default_hooks.checkpoint", checkpoint).put("train_cfg.type", LOOP)
 
 
 def without_checkpoints(draft: Draft) -> Draft:

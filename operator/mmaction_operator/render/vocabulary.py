@@ -18,7 +18,7 @@ from ..zoo import Signature
 from . import tree
 from .plain import DELETE, field
 from .recipe import KEPT
-from .runtime_settings import PROGRESS
+from .runtime_settings import PROGRESS, RESUME
 from .tree import Config, Path
 
 BUILT_BY_NAME = ("type", "constructor")
@@ -80,7 +80,7 @@ def _signature(path: Path, node: Any) -> Signature | None:
 
 
 def _check_type(value: Any, path: Path, base: Config) -> None:
-    if value == PROGRESS["type"] or (value == tree.get(base, path) and value is not None):
+    if value in (PROGRESS, RESUME) or (value == tree.get(base, path) and value is not None):
         return
     if not isinstance(value, str):
         raise ConfigFailure(field(path), f"found {value!r}", accepted="the name of a class of MMAction2 or MMEngine")

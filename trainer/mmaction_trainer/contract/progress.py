@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from .checkpoints import Resumed
 from .document import Document
 
 Stage = Literal["Preparing", "Starting", "Training", "Validating", "Testing", "Uploading", "Done"]
@@ -23,6 +24,7 @@ class Progress(Document):
     Accuracies are fractions from 0 to 1, by the job's validation protocol; of a job that trains nothing, by that of
     its test. ``iteration`` counts within the epoch while
     training, videos while testing, and files while preparing or uploading; ``iterations`` is how many there will be.
+    ``resumed`` is where this attempt went on, if it is not a beginning.
     """
 
     stage: Stage
@@ -37,3 +39,4 @@ class Progress(Document):
     top1: float | None = None
     best: Best | None = None
     eta_seconds: float | None = None
+    resumed: Resumed | None = None

@@ -22,6 +22,8 @@ CLASSES = "data/classes.txt"
 VIDEOS = "data/videos"
 PRETRAINED = "pretrained"
 WORK = "work"
+SAVED = "work/saved.json"
+RESUME = "resume.json"
 LOGS = "logs"
 FAILURES = "failures"
 STOP = "stop"
@@ -129,7 +131,8 @@ class Run(Document):
     ``model`` is the name of the recipe in MMAction2's zoo, ``frames`` what it sees of a clip: frames, interval and
     number (32x2x1). ``epochs`` of 0 train nothing: the weights in ``pretrained`` are tested, and what is of training
     alone is absent. ``warnings`` is what was decided in rendering that a user may not expect. ``trackers`` are told of
-    the run beside its own record; where they are, the environment says.
+    the run beside its own record; where they are, the environment says. ``resume`` is whether an attempt goes on from
+    the checkpoints of those before, of which ``keep_checkpoints`` are held in storage.
     """
 
     version: Literal["v1"] = "v1"
@@ -148,6 +151,8 @@ class Run(Document):
     val_protocol: Protocol | None = None
     test_protocol: Protocol
     trackers: tuple[Tracker, ...] = ()
+    resume: Literal["Required", "IfPossible", "Never"] = "IfPossible"
+    keep_checkpoints: int = 2
 
     @property
     def starts_from_the_zoo(self) -> bool:

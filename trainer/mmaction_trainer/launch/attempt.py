@@ -9,18 +9,19 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mmaction_trainer import data
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.checklist import Checklist
+from mmaction_trainer.contract.checkpoints import Resumed, ResumePoint
 from mmaction_trainer.contract.document import replace_file
 from mmaction_trainer.contract.errors import ConfigFailure, Failure
 from mmaction_trainer.contract.progress import Progress, Stage
 from mmaction_trainer.contract.result import FailureReport, Result
 from mmaction_trainer.contract.run import Run
 
-from . import results, torchrun, trackers, weights
+from . import checkpoints, results, torchrun, trackers, weights
 from .commandline import Options, options_of
 from .endings import explain, leave_message
 from .meeting import meet
@@ -42,6 +43,8 @@ class Attempt:
         self.run_dir, self.node_rank, self.cache = options.run_dir.resolve(), options.node_rank, options.cache
         self.run = Run.read(self.run_dir / layout.RUN)
         self.trained = False
+        self.resumed: ResumePoint | None = None
+        self.uploading: checkpoints.CheckpointUpload | None = None
         self.warnings: tuple[str, ...] = ()
 
     def main(self) -> int:
@@ -95,12 +98,17 @@ class Attempt:
         if self.run.pretrained:
             self.tell("Preparing", f"fetching {self.run.pretrained.name}")
             weights.fetch(self.run.pretrained, self.run_dir, self.cache / "weights")
+        self.tell("Preparing", "looking for checkpoints")
+        self.resumed = checkpoints.bring(self.run, self.run_dir, lambda count: self.stop.check())
 
     def train(self) -> None:
         """Meet the other nodes, then run the ranks."""
         self.tell("Starting", f"{self.run.world.size} ranks on port {self.run.rendezvous.port}")
         meet(self.run, self.node_rank, within=self.options.meet_within)
         self.stop.check()
+        if self.node_rank == 0 and self.run.trains:
+            self.uploading = checkpoints.CheckpointUpload(self.run, self.run_dir)
+            self.uploading.start()
         fds = tuple(int(fd) for fd in os.environ.get(layout.LEASE_FDS, "").split(",") if fd)
         with self.stop.by_file(self.run_dir / layout.STOP):
             torchrun.train(
@@ -119,6 +127,9 @@ class Attempt:
             return results.outcome(self.run, "Succeeded", node_rank=self.node_rank)
         self.tell("Uploading", self.run.results_uri)
         result = results.succeed(self.run, self.run_dir, self.prepared)
+        if self.uploading:
+            self.uploading.abandon()
+            results.drop_checkpoints(self.run)
         print(f"Succeeded. Results are in {result.results_uri}.", flush=True)
         return result
 
@@ -129,8 +140,14 @@ class Attempt:
         result = results.outcome(self.run, "Failed", node_rank=self.node_rank, error=report, warnings=self.warnings)
         leave_message(result)
         if not self.options.preflight:
-            results.keep(self.run, self.run_dir)
+            self.keep()
         return result
+
+    def keep(self) -> None:
+        """Leave in storage what a failed attempt has: first what the next one goes on from."""
+        if self.uploading and not self.uploading.finish(within=self.options.grace):
+            print("warning: the newest checkpoint is not in storage; the one before it is, if there is one", flush=True)
+        results.keep(self.run, self.run_dir)
 
     def end(self, result: Result) -> None:
         """Leave the outcome; a full disk does not change it."""
@@ -157,8 +174,14 @@ class Attempt:
         if self.node_rank == 0:
             path = self.run_dir / layout.PROGRESS
             earlier = Progress.read(path) if path.exists() else Progress(stage=stage, observed_at=datetime.now(UTC))
-            now = {"stage": stage, "message": message, "observed_at": datetime.now(UTC)}
-            earlier.model_copy(update={**now, "iteration": done, "iterations": total, "eta_seconds": None}).write(path)
+            now: dict[str, Any] = {"stage": stage, "message": message, "observed_at": datetime.now(UTC)}
+            now |= {"iteration": done, "iterations": total, "eta_seconds": None, "resumed": self.went_on_from}
+            earlier.model_copy(update=now).write(path)
+
+    @property
+    def went_on_from(self) -> Resumed | None:
+        """From where, for whoever watches."""
+        return Resumed(**self.resumed.model_dump(include=set(Resumed.model_fields))) if self.resumed else None
 
     def report_files(self, done: int, total: int, what: str) -> None:
         """Tell how many files have come."""

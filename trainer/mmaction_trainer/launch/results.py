@@ -10,14 +10,17 @@ from typing import Any
 
 from mmaction_trainer import evaluate
 from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.checkpoints import PREFIX
 from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.contract.result import Complexity, DataReport, FailureReport, ModelReport, Result, Score
 from mmaction_trainer.contract.run import Protocol, Run
 from mmaction_trainer.data import Prepared
 from mmaction_trainer.evaluate import Predictions, Provenance
 from mmaction_trainer.storage import open_storage, publish
+from mmaction_trainer.storage.checkpoints import forget
 from mmaction_trainer.storage.disk import digest, read_chunks
 
+CHECKPOINTS = "checkpoints/"
 STAGING, TEST, REPORT = "results", "test", "report"
 SCORES = Path(layout.SCORES).name
 """What the ranks left; the tables made of it are what a user finds."""
@@ -69,8 +72,16 @@ def succeed(run: Run, run_dir: Path, prepared: Prepared) -> Result:
     return result.model_copy(update={"manifest_sha256": digest})
 
 
+def drop_checkpoints(run: Run) -> None:
+    """Delete what only an attempt that goes on would need. Nothing is raised: the results are there."""
+    try:
+        forget(open_storage(f"{run.results_uri}/{PREFIX}"))
+    except Exception as error:
+        print(f"warning: {run.results_uri}/{PREFIX}/ is left behind: {error}", flush=True)
+
+
 def keep(run: Run, run_dir: Path) -> None:
-    """Leave the checkpoints and logs of a failed attempt, without a manifest, as far as storage takes them.
+    """Leave the record and logs of a failed attempt, without a manifest, as far as storage takes them.
 
     Nothing is raised: the attempt has failed already, and not of this.
     """
@@ -78,7 +89,8 @@ def keep(run: Run, run_dir: Path) -> None:
         folder = stage(run_dir)
         storage = open_storage(run.results_uri)
         for path in files_below(folder):
-            storage.upload(folder / path, path)
+            if not path.startswith(CHECKPOINTS):
+                storage.upload(folder / path, path)
     except Exception as second:
         print(f"results not kept in storage: {second}", flush=True)
 
@@ -161,7 +173,7 @@ def tested_of(run: Run, run_dir: Path) -> tuple[str | None, Path | None]:
     epochs = sorted(work.glob("epoch_*.pth"), key=lambda path: int(path.stem.rpartition("_")[2]))
     newest = epochs[-1] if epochs else None
     tested = next(work.glob("best_*.pth"), newest)
-    return (f"checkpoints/{tested.name}" if tested else None), tested
+    return (f"{CHECKPOINTS}{tested.name}" if tested else None), tested
 
 
 def data_report(run: Run, prepared: Prepared) -> DataReport:
@@ -213,7 +225,7 @@ def layout_of(run_dir: Path) -> list[tuple[Path, str]]:
     plain = [layout.CONFIG, layout.RUN, layout.METRICS, layout.DEMO, *layout.LISTS.values(), layout.CLASSES]
     pairs = [(run_dir / name, name) for name in plain if (run_dir / name).exists()]
     work = run_dir / layout.WORK
-    pairs += [(path, f"checkpoints/{path.name}") for path in work.glob("*.pth")]
+    pairs += [(path, f"{CHECKPOINTS}{path.name}") for path in work.glob("*.pth")]
     pairs += [(path, f"logs/{path.relative_to(work)}") for path in work.rglob("*") if path.suffix in (".log", ".json")]
     pairs += [(path, f"logs/{path.name}") for path in (run_dir / layout.LOGS).glob("*.log")]
     pairs += [(path, f"{REPORT}/{path.name}") for path in (run_dir / REPORT).glob("*")]

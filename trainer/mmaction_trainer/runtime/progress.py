@@ -14,6 +14,8 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 
 from mmaction_trainer.contract import run as layout
+from mmaction_trainer.contract.checkpoints import Resumed
+from mmaction_trainer.contract.document import replace_file
 from mmaction_trainer.contract.progress import Best, Progress, Stage
 
 SECONDS_BETWEEN_WRITES = 1.0
@@ -35,7 +37,9 @@ class ProgressHook(Hook):  # type: ignore[misc]
         self.progress = Path(layout.PROGRESS)
         self.best: Best | None = None
         self.top1: float | None = None
+        self.resumed = self._resumed()
         self._written = 0.0
+        self._spent = 0.0
         self._started: float | None = None
         self._began: tuple[float, int] | None = None
 
@@ -88,9 +92,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         if not is_main_process() or not scores:
             return
         self._record("val", {"epoch": runner.epoch, **scores})
-        self.top1 = scores["top1"]
-        if self.best is None or self.top1 > self.best.top1:
-            self.best = Best(top1=self.top1, epoch=runner.epoch)
+        self._validated(scores["top1"], runner.epoch)
         self._tell(runner, "Validating", force=True)
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
@@ -101,11 +103,44 @@ class ProgressHook(Hook):  # type: ignore[misc]
         """Note the test."""
         scores = _scores(metrics)
         if is_main_process() and scores:
-            seconds = {} if self._started is None else {"seconds": round(time.monotonic() - self._started, 1)}
-            self._record("test", {**scores, "videos": len(runner.test_dataloader.dataset), **seconds})
+            seconds = round(self._seconds(), 1)
+            self._record("test", {**scores, "videos": len(runner.test_dataloader.dataset), "seconds": seconds})
             if not runner.max_epochs:
                 self.top1 = scores["top1"]
             self._tell(runner, "Testing", force=True)
+
+    def state(self) -> dict[str, Any]:
+        """The record so far, for a checkpoint; on rank 0."""
+        return {"record": self.metrics.read_text(), "seconds": self._seconds()}
+
+    def restore(self, state: dict[str, Any]) -> int:
+        """Go on with the record of a checkpoint; what was noted after it was lost with its work.
+
+        Returns:
+            The newest epoch that was validated, 0 if none was.
+        """
+        self._spent = state["seconds"]
+        if is_main_process():
+            replace_file(self.metrics, state["record"].encode())
+        validated = 0
+        for line in map(json.loads, state["record"].splitlines()):
+            if line["stage"] == "val":
+                self._validated(line["top1"], line["epoch"])
+                validated = line["epoch"]
+        return validated
+
+    def _validated(self, top1: float, epoch: int) -> None:
+        self.top1 = top1
+        if self.best is None or top1 > self.best.top1:
+            self.best = Best(top1=top1, epoch=epoch)
+
+    def _seconds(self) -> float:
+        """How long the ranks have worked, in attempts that this one goes on from too."""
+        return self._spent + (time.monotonic() - self._started if self._started else 0.0)
+
+    @staticmethod
+    def _resumed() -> Resumed | None:
+        return Resumed.read(Path(layout.RESUME)) if Path(layout.RESUME).exists() else None
 
     def _record(self, stage: str, line: dict[str, Any]) -> None:
         with self.metrics.open("a") as file:
@@ -124,6 +159,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
             epochs=runner.max_epochs or None,
             top1=self.top1,
             best=self.best,
+            resumed=self.resumed,
             **numbers,
         ).write(self.progress)
 

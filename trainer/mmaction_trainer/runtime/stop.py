@@ -16,7 +16,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from mmaction_trainer.contract.errors import Interrupted
-from mmaction_trainer.contract.run import STOP, WORK
+from mmaction_trainer.contract.run import STOP
+
+from .resuming import IN_AN_EPOCH, ResumeHook
 
 REQUEST, STOP_AFTER, SAVED = "mmaction/stop/request", "mmaction/stop/after", "mmaction/stop/saved"
 
@@ -39,17 +41,25 @@ class StopHook(Hook):  # type: ignore[misc]
     ) -> None:
         """Stop after the iteration that rank 0 named; no rank leaves before rank 0 has saved."""
         if self._asked() and is_main_process() and not self.store.check([STOP_AFTER]):
-            self.store.set(STOP_AFTER, str(runner.iter + runner.optim_wrapper._accumulative_counts))
+            accumulated = runner.optim_wrapper._accumulative_counts
+            after = runner.iter + accumulated
+            self.store.set(STOP_AFTER, str(after + -(after + 1) % accumulated))  # with no gradients that wait
         if not self.store.check([STOP_AFTER]) or runner.iter < int(self.store.get(STOP_AFTER)):
             return
-        stopped = self._save(runner, epoch=runner.epoch, iteration=runner.iter + 1)
+        iteration = runner.iter + 1
+        name = IN_AN_EPOCH.format("stopped", runner.epoch, iteration)
+        resuming_of(runner).save(runner, name)
+        if is_main_process():
+            self.store.set(SAVED, b"1")
         self.store.wait([SAVED])
-        raise stopped
+        raise interrupted(name, iteration)
 
     def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Rank 0 saves and leaves, which ends the others: they share nothing that could be torn."""
-        if self._asked() and is_main_process():
-            raise self._save(runner, epoch=runner.epoch, iteration=runner.iter)
+        if self._asked() and is_main_process() and runner.max_epochs:
+            name = IN_AN_EPOCH.format("stopped", runner.epoch, runner.iter)
+            resuming_of(runner).save_alone(runner, name, runner.iter)
+            raise interrupted(name, runner.iter)
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Rank 0 leaves: the checkpoints of the training are there, if there was one."""
@@ -63,10 +73,12 @@ class StopHook(Hook):  # type: ignore[misc]
             self.store.set(REQUEST, b"1")
         return bool(self.store.check([REQUEST]))
 
-    def _save(self, runner: Any, *, epoch: int, iteration: int) -> Interrupted:
-        """Save a checkpoint from rank 0, tell the others, and say how the training ended."""
-        name = f"interrupted_epoch_{epoch}_iter_{iteration}.pth"
-        runner.save_checkpoint(WORK, name, meta={"epoch": epoch, "iter": iteration}, by_epoch=False)
-        if is_main_process():
-            self.store.set(SAVED, b"1")
-        return Interrupted("training", f"stopped as asked after iteration {iteration}", do=f"{name} was left.")
+
+def resuming_of(runner: Any) -> ResumeHook:
+    """The hook that saves."""
+    return next(hook for hook in runner.hooks if isinstance(hook, ResumeHook))
+
+
+def interrupted(name: str, iteration: int) -> Interrupted:
+    """How a training ended that left a checkpoint."""
+    return Interrupted("training", f"stopped as asked after iteration {iteration}", do=f"{name} was left.")

@@ -62,7 +62,7 @@ def work(run: Run, *, rank: int) -> None:
     identity.prove(run.job, store, rank=rank, world_size=world_size)
     check_devices(run)
 
-    from . import trackers
+    from . import resuming, trackers
     from .stop import StopHook
 
     runner = build()
@@ -71,6 +71,7 @@ def work(run: Run, *, rank: int) -> None:
         collect_over_the_network(runner)
     with trackers.telling(runner.visualizer):
         if run.trains:
+            resuming.resume(runner)
             runner.train()
             checkpoint = best_of(runner)
         else:
@@ -104,9 +105,9 @@ def collect_over_the_network(runner: Any) -> None:
 
 def best_of(runner: Any) -> str:
     """The best checkpoint of a training; the newest one where no validation chose."""
-    hook = next(hook for hook in runner.hooks if hasattr(hook, "best_ckpt_path"))
     torch.distributed.barrier()  # rank 0 may still be writing it
-    return str(hook.best_ckpt_path or hook.last_ckpt)
+    known = runner.message_hub.runtime_info
+    return str(known.get("best_ckpt") or known["last_ckpt"])
 
 
 def whole(runner: Any, *, published: bool) -> str:
