@@ -8,16 +8,13 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.checkpoints import INDEX, PREFIX, StoredCheckpoints
-from mmaction_trainer.contract.errors import Interrupted, StorageFailure
 from mmaction_trainer.storage import open_storage, verify
 
 from .conftest import Machine
