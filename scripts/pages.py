@@ -85,8 +85,9 @@ def preflight() -> str:
 # Preflight
 
 What is checked before a GPU is asked for: on a cluster by a small pod, with `trainjob run` as its first step, and by
-itself with `trainjob preflight FILE`. All checks are made, whatever one of them finds, and told at once: what has to be
-mended apart from what only has to be known. The first thing to mend ends the job; nothing is left in storage.
+itself with `trainjob preflight FILE`. All checks that can be made are made, whatever one of them finds, and told at
+once: what has to be mended apart from what only has to be known. The first thing to mend ends the job; nothing is left
+in storage.
 
 `trainjob preflight FILE --output json` is the same for programs. A few videos of each split are decoded, or all of them
 with `--full` (`spec.dataset.decode: all` on a cluster). What is fetched stays in the cache for the training.

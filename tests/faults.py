@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from mmaction_trainer.contract.errors import ConfigFailure, DataFailure, Failure, StorageFailure
-from tests.clips import a_clip
+from tests.clips import CLIPS, a_clip
 from tests.cluster.s3 import S3Server, client
 
 AV1 = Path(__file__).parent / "data" / "av1.mp4"
@@ -62,6 +62,12 @@ def merged(spec: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     for key, value in changes.items():
         result[key] = merged(result.get(key, {}), value) if isinstance(value, dict) and key != "overrides" else value
     return result
+
+
+def a_clip_cut_off() -> bytes:
+    """The first half of a real AVI, which opens and shows what frames there are."""
+    whole = (CLIPS / "test.avi").read_bytes()
+    return whole[: len(whole) // 2]
 
 
 def a_video(frames: int) -> bytes:
@@ -253,6 +259,13 @@ FAULTS = (
     # Decoding
     Fault(
         "truncated-video", "decoding", DataFailure, ("b.mp4: does not decode",), {"videos/b.mp4": a_clip("b")[:79_000]}
+    ),
+    Fault(
+        "truncated-avi",
+        "decoding",
+        DataFailure,
+        ("b.avi: does not decode", "the file is cut off", "bytes of it are missing"),
+        {"train.txt": b"a.mp4 0\nb.avi 1\n", "videos/b.mp4": None, "videos/b.avi": a_clip_cut_off()},
     ),
     Fault("page-as-video", "decoding", DataFailure, ("c.mp4: does not decode",), {"videos/c.mp4": b"<html>404</html>"}),
     Fault("wrong-codec", "decoding", DataFailure, ("c.mp4: does not decode",), {"videos/c.mp4": AV1.read_bytes()}),

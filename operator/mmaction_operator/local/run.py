@@ -148,7 +148,7 @@ def try_once(
     does = f"learning rate {told.effective_lr:g}" if told.trains else "a test alone"
     watcher.say(
         f"attempt {identity.attempt}: port {port.port}, rendezvous {identity.rendezvous_id}, "
-        f"{told.world.size} ranks on {', '.join(devices.devices) or 'CPU'}, {does}"
+        f"{told.world.size} ranks on {', '.join(devices.devices) or 'CPU'}, {does}; in {folder}"
     )
     fds = port.pass_fds + devices.pass_fds
     environment = {

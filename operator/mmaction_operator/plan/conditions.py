@@ -94,14 +94,14 @@ REASONS: Mapping[str, Meaning] = {
     ),
     Reason.QUEUED: Meaning(
         "Kueue has not admitted the job, or has preempted it; or somebody suspended its Job",
-        "begins, or begins anew, when it is admitted; `kubectl get workloads` says what it waits for",
+        "begins, or goes on, when it is admitted; `kubectl get workloads` says what it waits for",
         "plain",
     ),
     Reason.STARTING: Meaning("the pods are being started", "as long as images take to pull"),
     Reason.TRAINING: Meaning("all pods run", "`status.progress` says how far it is"),
     Reason.RETRYING: Meaning("an attempt failed", "the next one begins 10 s later, then 20 s, up to 5 minutes"),
     Reason.SUSPENDED: Meaning("`spec.suspend` is true", "nothing trains until it is false", "plain"),
-    Reason.RESUMED: Meaning("`spec.suspend` is false again", "the attempt begins anew", "plain"),
+    Reason.RESUMED: Meaning("`spec.suspend` is false again", "the attempt goes on from its newest checkpoint", "plain"),
     Reason.ENDED: Meaning("the pods have ended", "see Complete or Failed"),
     Reason.SUCCEEDED: Meaning("results are in storage", "`trainjob results get NAME`", "plain"),
     "Unschedulable": Meaning(

@@ -12,7 +12,7 @@ from .course import Course
 from .observed import AttemptSeen, PodSeen
 
 LONGEST_MESSAGE = 4000
-HELD = "spec.suspend is true: nothing trains until it is false, and the attempt then begins anew"
+HELD = "spec.suspend is true: nothing trains until it is false, and the attempt then goes on from its newest checkpoint"
 
 Saying = tuple[str, str, str, str]
 """A condition to be: type, status, reason, message."""

@@ -54,7 +54,8 @@ def settle(draft: Draft, training: TrainingSpec, where: Device) -> Draft:
     """What follows from the rest, once overrides are in: the product's own hooks, and DDP finds idle parameters."""
     own: list[Config] = [{"type": PROGRESS}]
     if draft.trains:
-        own.append({"type": RESUME, "interval": training.checkpoint_iterations})
+        every = training.checkpoint_iterations
+        own.append({"type": RESUME, **({"interval": every} if every else {})})
     others = [hook for hook in draft.get("custom_hooks") if hook["type"] not in (PROGRESS, RESUME)]
     draft = draft.put("custom_hooks", [*others, *own])
     if where == "cpu" and draft.get("model_wrapper_cfg"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 from mmaction_trainer.contract.errors import (
@@ -52,7 +53,25 @@ def test_of_two_failures_the_first_counts(tmp_path: Path) -> None:
 
 def test_a_killed_rank_is_out_of_memory_even_if_its_peers_complain_of_losing_it(tmp_path: Path) -> None:
     report(tmp_path, 0, CollectiveFailure("ranks", "Connection closed by peer"), when=1)
-    assert isinstance(cause(tmp_path, "  exitcode  : -9 (pid: 12)\n"), MemoryFailure)
+    assert isinstance(cause(tmp_path, ended_by(signal.SIGKILL), memory_ran_out=True), MemoryFailure)
+    assert isinstance(cause(tmp_path, ended_by(signal.SIGKILL), memory_ran_out=None), MemoryFailure)
+
+
+def test_a_rank_that_somebody_killed_is_not_out_of_memory(tmp_path: Path) -> None:
+    failure = cause(tmp_path, ended_by(signal.SIGKILL), memory_ran_out=False)
+    assert (failure.name, failure.where) == ("Unknown", "rank 1")
+    assert "SIGKILL" in failure.found
+
+
+def test_a_crash_is_named_by_its_signal_and_rank(tmp_path: Path) -> None:
+    failure = cause(tmp_path, ended_by(signal.SIGSEGV), memory_ran_out=False)
+    assert str(failure).startswith("rank 1: crashed: SIGSEGV")
+
+
+def ended_by(signum: signal.Signals) -> str:
+    """The end of what torchrun prints of two ranks, of which one was ended by a signal and the other by losing it."""
+    other = "  rank      : 0 (local_rank: 0)\n  exitcode  : 16 (pid: 11)\n"
+    return f"Failures:\n{other}  rank      : 1 (local_rank: 1)\n  exitcode  : {-signum} (pid: 12)\n{'=' * 60}\n"
 
 
 def test_a_port_taken_after_the_probe_is_still_a_port_failure(tmp_path: Path) -> None:

@@ -162,10 +162,11 @@ def test_an_index_may_be_a_number_as_yaml_reads_it() -> None:
     assert config["param_scheduler"][0]["start_factor"] == 0.5
 
 
-def test_the_progress_hook_stays_and_stays_alone() -> None:
-    for hooks in ([{"type": "EMAHook"}], [{"type": "ProgressHook"}, {"type": "EMAHook"}], []):
+def test_the_products_hooks_stay_and_stay_alone() -> None:
+    for hooks in ([{"type": "EMAHook"}], [{"type": "ProgressHook"}, {"type": "EMAHook"}, {"type": "ResumeHook"}], []):
         config = rendered(SLOWFAST, overrides={"custom_hooks": hooks}).config
-        assert [hook["type"] for hook in config["custom_hooks"]].count("ProgressHook") == 1
+        types = [hook["type"] for hook in config["custom_hooks"]]
+        assert (types.count("ProgressHook"), types.count("ResumeHook")) == (1, 1)
 
 
 def test_metrics_may_be_added_beside_the_one_that_chooses() -> None:
@@ -214,6 +215,10 @@ def test_anything_renders_or_is_refused(overrides: dict[str, Any]) -> None:
         check_runnable(render(job))
 
 
+OWN = ("ProgressHook", "ResumeHook", "ResumableTrainLoop")
+"""Classes of the trainer's, which the zoo's signatures do not have."""
+
+
 def check_runnable(result: Rendered) -> None:
     """What the product relies on, whatever else is in the config."""
     config = result.config
@@ -223,7 +228,7 @@ def check_runnable(result: Rendered) -> None:
     assert config["model"]["cls_head"]["num_classes"] == 7
     for _, node in tree.nodes(config):
         name = node.get("type") if isinstance(node, dict) else None
-        known = name in ("ProgressHook", "norm", "value") or zoo.signature(str(name)) is not None
+        known = name in OWN or name in ("norm", "value") or zoo.signature(str(name)) is not None
         assert name is None or known, name
     assert tree.same(config["train_pipeline"], config["train_dataloader"]["dataset"]["pipeline"])
 

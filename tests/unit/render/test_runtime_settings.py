@@ -21,7 +21,8 @@ def test_torchrun_starts_every_job(resources: dict[str, int]) -> None:
     assert config["env_cfg"]["cudnn_benchmark"] is bool(resources["gpusPerNode"])
     assert config["randomness"] == {"seed": 7, "deterministic": False, "diff_rank_seed": False}
     assert config["custom_imports"] == {"imports": ["mmaction_trainer.runtime"], "allow_failed_imports": False}
-    assert config["custom_hooks"] == [{"type": "ProgressHook"}]
+    assert config["custom_hooks"] == [{"type": "ProgressHook"}, {"type": "ResumeHook"}]
+    assert config["train_cfg"]["type"] == "ResumableTrainLoop"
     assert (config["default_scope"], config["resume"], config["work_dir"]) == ("mmaction", False, "work")
 
 

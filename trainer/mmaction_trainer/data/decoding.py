@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from mmaction_trainer.contract.errors import ConfigFailure
 
+from .containers import missing_bytes
 from .findings import Finding, refuse
 
 T = TypeVar("T")
@@ -65,6 +66,8 @@ def opened(path: Path) -> Opened:
         raise ConfigFailure(
             "decord", f"cannot be imported: {error}", do="Install mmaction-operator[trainer], which brings it."
         ) from None
+    if missing := missing_bytes(path):
+        return Opened(0, f"the file is cut off: {missing:,} bytes of it are missing")
     try:
         video: Reader = VideoReader(str(path), num_threads=1)
         count = len(video)

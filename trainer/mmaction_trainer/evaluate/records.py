@@ -30,7 +30,7 @@ class Provenance:
     """What a number is of; two numbers are compared only where protocol, data and split are the same.
 
     Attributes:
-        data_sha256: of paths and labels of every split that was read.
+        data_sha256: of paths and labels of the tested list.
         checkpoint, checkpoint_sha256: the weights that were tested; by their path in the results, or their URI.
     """
 

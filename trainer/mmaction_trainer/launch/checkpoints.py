@@ -46,8 +46,10 @@ class CheckpointUpload:
     def __init__(self, run: Run, run_dir: Path) -> None:
         self.run_dir, self.attempt, self.keep = run_dir, run.job.attempt, run.keep_checkpoints
         self.storage = open_storage(f"{run.results_uri}/{PREFIX}")
-        self.whole: tuple[StoredCheckpoint, ...] = ()
+        held = found(self.storage)
+        self.whole = tuple(each for attempt, each in held if attempt == self.attempt)  # it was suspended
         self.sent: Saved | None = None
+        self.has_sent = False
         self.ending, self.given_up = threading.Event(), False
         self.thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
 
@@ -114,7 +116,8 @@ class CheckpointUpload:
         kept = {file.key for each in self.whole for file in each.files}
         for key in {file.key for each in before for file in each.files} - kept:
             self.storage.delete(key)
-        if not before:
+        if not self.has_sent:
+            self.has_sent = True
             forget(self.storage, keep=self.attempt)
 
     def _newest(self) -> Saved | None:

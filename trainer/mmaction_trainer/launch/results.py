@@ -105,7 +105,7 @@ def describe_test(run: Run, run_dir: Path, result: Result) -> None:
 
         of = Provenance(
             protocol=run.test_protocol,
-            data_sha256=result.data.sha256 if result.data else "",
+            data_sha256=(result.data.tested_sha256 or result.data.sha256) if result.data else "",
             split=run.data.split,
             checkpoint=result.checkpoint or "",
             checkpoint_sha256=result.checkpoint_sha256 or "",

@@ -16,7 +16,8 @@ from mmaction_trainer.contract.errors import CollectiveFailure, Failure, MemoryF
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
-KILLED = re.compile(r"exitcode\s*:\s*-9\b")
+ENDED_BY_SIGNAL = re.compile(r"rank\s*:\s*(\d+)[^\n]*\n\s*exitcode\s*:\s*-(\d+)\b")
+OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 PORT_TAKEN = re.compile(r"EADDRINUSE|Address already in use")
 
 
@@ -67,6 +68,7 @@ def train(
     Raises:
         Failure: of the class of the rank that failed first.
     """
+    oom_kills_before = oom_kills()
     output = run_dir / layout.LOGS / f"torchrun-node-{node_rank}.log"
     output.parent.mkdir(exist_ok=True)
     process = subprocess.Popen(
@@ -85,7 +87,8 @@ def train(
         end(process)
         copier.wait()
     if process.returncode:
-        raise cause(run_dir / layout.FAILURES, output.read_text(errors="replace"))
+        memory_ran_out = None if oom_kills_before is None else oom_kills() != oom_kills_before
+        raise cause(run_dir / layout.FAILURES, output.read_text(errors="replace"), memory_ran_out)
 
 
 def copy_output(process: subprocess.Popen[bytes], path: Path) -> subprocess.Popen[bytes]:
@@ -115,22 +118,46 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def cause(reports: Path, output: str) -> Failure:
+def oom_kills() -> int | None:
+    """How many processes this machine's kernel has killed as memory ran out; None where it does not say."""
+    try:
+        found = OOM_KILLS.search(Path("/proc/vmstat").read_text())
+    except OSError:
+        return None
+    return int(found[1]) if found else None
+
+
+def cause(reports: Path, output: str, memory_ran_out: bool | None = None) -> Failure:
     """The failure of the rank that failed first.
 
     When a rank dies, its peers fail too, as they lose it: a report of another class than Collective comes first.
+
+    Args:
+        reports: the folder where ranks leave their failures.
+        output: what torchrun and the ranks printed.
+        memory_ran_out: whether the kernel killed processes meanwhile to have memory; None where that is not known.
     """
     found = [(file.stat().st_mtime_ns, FailureReport.read(file)) for file in reports.glob("rank-*.json")]
     found.sort(key=lambda item: (item[1].failure == CollectiveFailure.name, item[0]))
     if found and found[0][1].failure != CollectiveFailure.name:
         return found[0][1].cause
-    if KILLED.search(output):
-        return MemoryFailure(
-            "a rank", "killed by SIGKILL, as the kernel does when memory runs out", do="Give it more memory."
-        )
+    if ended := ENDED_BY_SIGNAL.search(output):
+        return of_signal(int(ended[1]), int(ended[2]), memory_ran_out)
     if not found and PORT_TAKEN.search(output):
         return PortFailure("rendezvous", "the port was taken between the probe and torchrun")
     if found:
         return found[0][1].cause
-    lines = [line for line in output.splitlines() if line.strip()]
+    lines = [line for line in output.splitlines() if line.strip(" =-")]
     return Failure("torchrun", lines[-1][:400] if lines else "ended without a word", do="The log has the rest.")
+
+
+def of_signal(rank: int, number: int, memory_ran_out: bool | None) -> Failure:
+    """The failure of a rank that a signal ended."""
+    name = signal.Signals(number).name if number in iter(signal.Signals) else f"signal {number}"
+    where = f"rank {rank}"
+    if number == signal.SIGKILL and memory_ran_out is not False:
+        what = "the kernel killed it as" if memory_ran_out else "killed, as the kernel does when"
+        return MemoryFailure(where, f"{what} memory ran out", do=MemoryFailure.remedy)
+    if number == signal.SIGKILL:
+        return Failure(where, "killed by SIGKILL, and not for memory", do="Somebody did, or the machine's own.")
+    return Failure(where, f"crashed: {name}", do="The log has its last lines; a video may have crashed decord.")

@@ -68,7 +68,9 @@ class ProgressHook(Hook):  # type: ignore[misc]
         last = batch_idx + 1 == len(runner.train_dataloader)
         if last or (batch_idx + 1) % self.interval == 0:
             line = {"epoch": runner.epoch + 1, "iteration": batch_idx + 1, "step": runner.iter + 1}
-            for name, scalar in (("loss", "train/loss"), ("lr", "train/lr"), ("top1", "train/top1_acc")):
+            if (lr := _mean(runner, "train/lr", 1)) is not None:
+                line["lr"] = lr
+            for name, scalar in (("loss", "train/loss"), ("top1", "train/top1_acc")):
                 if (value := _mean(runner, scalar, self.interval)) is not None:
                     line[name] = value
             self._record("train", line)

@@ -8,6 +8,7 @@ are asked for in the order of the video, each once, and dealt out to the clips; 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,23 @@ from mmaction.datasets.transforms import DecordInit as StockInit
 from mmaction.registry import TRANSFORMS
 
 from mmaction_trainer.contract.errors import DataFailure
+from mmaction_trainer.data.containers import missing_bytes
 
 
 @TRANSFORMS.register_module(name="DecordInit", force=True)
 class DecordInit(StockInit):  # type: ignore[misc]
-    """MMAction2's transform of this name, with errors that name the file."""
+    """MMAction2's transform of this name, with errors that name the file.
+
+    It opens the file itself, as the preflight does: MMAction2's reads all of it first, and decord has crashed where
+    such bytes were cut off.
+    """
+
+    def _get_video_reader(self, filename: str) -> Any:
+        import decord
+
+        if missing := missing_bytes(Path(filename)):
+            raise ValueError(f"the file is cut off: {missing:,} bytes of it are missing")
+        return decord.VideoReader(filename, num_threads=self.num_threads)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Open ``results["filename"]``.
