@@ -126,9 +126,16 @@ def test_a_training_is_suspended_resumed_and_tidied_up_after(
     status = ended(cluster, job)["status"]
     assert (status["phase"], status["attempt"]) == ("Succeeded", 1), told(cluster, job)
     assert not status["failures"]
+    check_resumed(status)
     until(lambda: not any(objects(cluster, team, kind) for kind in ("jobs", "pods", "configmaps")))
     check_success(status, results(status["results"]["uri"]), world_size=2, epochs=10)
     assert {"Suspended", "Resumed", "Succeeded"} <= set(events(cluster, job))
+
+
+def check_resumed(status: Manifest) -> None:
+    """The job went on from a checkpoint that its first attempt left when it was told to stop."""
+    assert status["resumedFrom"]["attempt"] == 1
+    assert status["resumedFrom"]["iteration"] > 0
 
 
 def suspend(cluster: Cluster, job: Manifest, value: str) -> None:
@@ -138,13 +145,13 @@ def suspend(cluster: Cluster, job: Manifest, value: str) -> None:
     cluster.server.kubectl("patch", "trainjob", *where, "--type=merge", f"--patch={change}")
 
 
-def test_a_training_whose_pod_is_evicted_begins_again_and_loses_no_try(
+def test_a_training_whose_pod_is_evicted_goes_on_in_another_and_loses_no_try(
     cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
 ) -> None:
     training = {"epochs": 10, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
     job = a_job("evicted", team, data, preflight=False, backoffLimit=0, training=training)
     cluster.server.apply(job)
-    until(lambda: "epoch" in status_of(cluster, job).get("progress", {}), told=lambda: told(cluster, job))
+    until(lambda: status_of(cluster, job).get("progress", {}).get("iteration"), told=lambda: told(cluster, job))
     (name,) = objects(cluster, team, "pods")
     pod = name.removeprefix("pod/")
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": team}}
@@ -153,6 +160,7 @@ def test_a_training_whose_pod_is_evicted_begins_again_and_loses_no_try(
     status = ended(cluster, job)["status"]
     assert (status["phase"], status["attempt"]) == ("Succeeded", 2), told(cluster, job)
     assert [failure["reason"] for failure in status["failures"]] == ["Preempted"]
+    check_resumed(status)
     check_success(status, results(status["results"]["uri"]), world_size=2, epochs=10)
 
 

@@ -15,11 +15,14 @@ import pytest
 import torch
 
 from mmaction_trainer.contract.checkpoints import INDEX, PREFIX, StoredCheckpoints
+from mmaction_trainer.contract.errors import ConfigFailure, Interrupted, StorageFailure
 from mmaction_trainer.storage import open_storage, verify
 
 from .conftest import Machine
 
-EPOCHS, KILLS = 5, 20
+KILLS = int(os.environ.get("KILLS", "3"))
+"""How often the training is ended: more, where the environment says so, take longer."""
+EPOCHS = KILLS + 1
 TRAINING = {"epochs": EPOCHS, "batchSizePerGPU": 1, "checkpointIterations": 2, "workers": 1}
 """Six iterations an epoch, on two ranks; a checkpoint after every second one."""
 
@@ -77,40 +80,100 @@ def kill_the_ranks(process: subprocess.Popen[str], machine: Machine) -> None:
             continue
 
 
-def test_a_training_killed_at_twenty_moments_comes_to_the_same_weights_as_one_left_alone(
+def test_a_training_that_is_killed_at_random_moments_comes_to_the_same_weights_as_one_left_alone(
     machine: Machine, alone: Path
 ) -> None:
     chance = random.Random(8)
-    job = machine.job(training=TRAINING)
-    code, kills, reached = 1, 0, (0, 0)
-    words: tuple[str, ...] = ()
-    while code:
-        process = machine.start("run", job, *words)
-        how = chance.choice(["kill", "kill all", "stop"]) if kills < KILLS else "leave"
-        wait = chance.uniform(0.0, 1.2)
-        while process.poll() is None and how != "leave":
-            if has_saved(machine, since=reached):
-                time.sleep(wait)
-                break
-            time.sleep(0.05)
-        if how == "stop":
-            process.send_signal(signal.SIGINT)
-        elif how != "leave":
-            if how == "kill all":
-                process.kill()
-            kill_the_ranks(process, machine)
-        output, _ = process.communicate(timeout=240)
-        kill_the_ranks(process, machine)
-        code, kills = process.returncode, kills + (how != "leave")
-        if code:
-            assert how != "leave", output
-            now = progress_of(machine)
-            assert now >= reached, "what was saved is never lost"
-            reached, words = now, ("--resume",)
-        print(kills, how, reached, code)
+    job, words, kills, reached = machine.job(training=TRAINING), ("run",), 0, (0, 0)
+    while True:
+        process = machine.start(*words[:1], job, *words[1:])
+        how = chance.choice(["ranks", "all", "stop"]) if kills < KILLS else "none"
+        code = end(process, machine, how, after=chance.uniform(0, 1.2), since=reached)
+        if code == 0:
+            break
+        kills += 1
+        assert how != "none"
+        now = progress_of(machine)
+        print(f"{kills}: {how}, code {code}; epochs and iterations in storage: {now}")
+        assert now >= reached, "what was saved is never lost"
+        reached, words = now, ("run", "--resume")
+    assert kills
     (place,) = machine.results.glob("default/small/*")
     check_same(place, alone)
 
 
-def has_saved(machine: Machine, since: tuple[int, int]) -> bool:
-    return bool(list(machine.results.glob("default/small/*"))) and progress_of(machine) > since
+def end(process: subprocess.Popen[str], machine: Machine, how: str, *, after: float, since: tuple[int, int]) -> int:
+    """End a run so long after its next checkpoint is in storage, or leave it; its exit code."""
+    while process.poll() is None and how != "none":
+        if list(machine.results.glob("default/small/*")) and progress_of(machine) > since:
+            time.sleep(after)
+            break
+        time.sleep(0.05)
+    if how == "stop":
+        process.send_signal(signal.SIGINT)
+    elif how != "none":
+        if how == "all":
+            process.kill()
+        kill_the_ranks(process, machine)
+    process.communicate(timeout=240)
+    if how in ("ranks", "all"):
+        kill_the_ranks(process, machine)
+    return process.returncode
+
+
+def stopped(machine: Machine, job: Path) -> Path:
+    """The results of a run that was stopped after its first checkpoint."""
+    assert end(machine.start("run", job), machine, "stop", after=0, since=(0, 0)) == Interrupted.exit_code
+    (place,) = machine.results.glob("default/small/*")
+    return place
+
+
+def test_ranks_may_be_fewer_where_a_step_has_the_same_videos(machine: Machine) -> None:
+    job = machine.job(training=TRAINING)
+    stopped(machine, job)
+    other = {"training": TRAINING | {"batchSizePerGPU": 2}, "resources": {"processesPerNode": 1}}
+    code, output = machine.run("run", machine.job(**other), "--resume")
+    assert code == 0, output
+    (place,) = machine.results.glob("default/small/*")
+    trained = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
+    assert [line["worldSize"] for line in trained if line["stage"] == "start"] == [2, 1]
+    steps = [line["step"] for line in trained if line["stage"] == "train"]
+    assert steps == sorted(set(steps))
+    assert [line["epoch"] for line in trained if line["stage"] == "val"] == list(range(1, EPOCHS + 1))
+
+
+def test_another_number_of_videos_in_a_step_is_refused(machine: Machine) -> None:
+    stopped(machine, machine.job(training=TRAINING))
+    code, output = machine.run("run", machine.job(training=TRAINING | {"batchSizePerGPU": 3}), "--resume")
+    assert code == ConfigFailure.exit_code
+    assert "is of a training with 2 videos in a step of all ranks together, and this one has 6" in output
+
+
+def test_a_checkpoint_that_is_not_whole_is_passed_over_and_none_that_is_whole_fails(machine: Machine) -> None:
+    job = machine.job(training=TRAINING | {"checkpointIterations": 1, "keepCheckpoints": 2})
+    place = stopped(machine, job)
+    (file,) = place.glob(f"{PREFIX}/1/{INDEX}")
+    newest, older = StoredCheckpoints.read(file).checkpoints
+    cut(place / PREFIX / newest.checkpoint.key)
+    process = machine.start("run", job, "--resume")
+    assert end(process, machine, "stop", after=0, since=(newest.epoch, newest.iteration)) == Interrupted.exit_code
+    log = next(machine.state.rglob("attempt-2/logs/launcher.log")).read_text()
+    assert f"a checkpoint is passed over: {place}/{PREFIX}/{newest.checkpoint.key}" in log
+    assert f"Goes on from {older.checkpoint.file} of attempt 1" in log
+    for path in place.glob(f"{PREFIX}/*/*.pth"):
+        cut(path)
+    code, output = machine.run("run", job, "--resume")
+    assert code == StorageFailure.exit_code
+    assert "checkpoints is whole" in output
+
+
+def cut(path: Path) -> None:
+    """Take the end of a file away, as a disk does that is full."""
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def test_there_has_to_be_something_to_go_on_with(machine: Machine) -> None:
+    code, output = machine.run("run", machine.job(training=TRAINING), "--resume")
+    assert code == ConfigFailure.exit_code
+    assert "--resume: no run of default/small" in output
+    assert "left a checkpoint" in output

@@ -153,7 +153,7 @@ def cause(reports: Path, output: str, memory_ran_out: bool | None = None) -> Fai
 
 def of_signal(rank: int, number: int, memory_ran_out: bool | None) -> Failure:
     """The failure of a rank that a signal ended."""
-    name = signal.Signals(number).name if number in iter(signal.Signals) else f"signal {number}"
+    name = {each.value: each.name for each in signal.Signals}.get(number, f"signal {number}")
     where = f"rank {rank}"
     if number == signal.SIGKILL and memory_ran_out is not False:
         what = "the kernel killed it as" if memory_ran_out else "killed, as the kernel does when"

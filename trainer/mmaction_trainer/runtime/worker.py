@@ -38,12 +38,12 @@ def main() -> NoReturn:
         failure = classify(error)
         print(f"rank {rank}: {failure}", file=sys.stderr, flush=True)
         leave_report(failure, rank)
-        os._exit(failure.exit_code)  # a peer may be gone: tearing the process group down could wait for it
-    leave()
+        leave(failure.exit_code)  # a peer may be gone: tearing the process group down could wait for it
+    leave(0)
 
 
-def leave() -> NoReturn:
-    """End this rank with success, and at once.
+def leave(code: int) -> NoReturn:
+    """End this rank and its loaders, at once.
 
     Everything is written by now. Python's own end takes C++ objects apart whose threads (of decord, of gloo) may still
     run, and then aborts, seldom: SIGABRT, "terminate called without an active exception".
@@ -52,7 +52,7 @@ def leave() -> NoReturn:
         loader.terminate()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def work(run: Run, *, rank: int) -> None:
