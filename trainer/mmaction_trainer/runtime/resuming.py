@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import gather_object, get_rank, get_world_size, is_main_process
+from mmengine.dist import all_gather_object, gather_object, get_rank, get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.checkpoints import ResumePoint, Saved
-from mmaction_trainer.contract.errors import ConfigFailure
+from mmaction_trainer.contract.errors import ConfigFailure, StorageFailure
 
 KEY = "mmaction_operator"
 """Of a checkpoint: what this hook adds."""
 IN_AN_EPOCH = "{}_in_epoch_{}_iter_{}.pth"
 """Names of checkpoints that no epoch ends with: why, how many epochs were done, and how many iterations."""
+
+AGAIN = "Nothing: the next attempt looks again."
 
 
 @HOOKS.register_module()
@@ -69,7 +71,16 @@ class ResumeHook(Hook):  # type: ignore[misc]
                 known[name] = str(Path(runner.work_dir) / Path(known[name]).name)
 
     def before_train(self, runner: Any) -> None:
-        """Give every rank the buffers that it had."""
+        """See that all ranks begin at one place, and give each the buffers that it had.
+
+        Raises:
+            StorageFailure: nodes have found checkpoints of different moments.
+        """
+        places = set(all_gather_object((runner.epoch, runner.iter)))
+        if len(places) > 1:
+            raise StorageFailure(
+                "checkpoint", f"nodes go on from different ones: epochs and iterations {sorted(places)}", do=AGAIN
+            )
         if self.resumed and (buffers := self.resumed["buffers"]):
             mine = buffers[get_rank()] if len(buffers) == get_world_size() else mean(buffers)
             model_of(runner).load_state_dict(mine, strict=False)
