@@ -134,6 +134,7 @@ def test_ranks_may_be_fewer_where_a_step_has_the_same_videos(machine: Machine) -
     other = {"training": TRAINING | {"batchSizePerGPU": 2}, "resources": {"processesPerNode": 1}}
     code, output = machine.run("run", machine.job(**other), "--resume")
     assert code == 0, output
+    assert "goes on from attempt 1, after " in output
     (place,) = machine.results.glob("default/small/*")
     trained = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
     assert [line["worldSize"] for line in trained if line["stage"] == "start"] == [2, 1]

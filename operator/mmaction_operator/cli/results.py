@@ -131,7 +131,14 @@ def place_of(what: str, namespace: str | None, context: str | None, kubeconfig: 
     """The results that are meant."""
     if not is_name(what):
         return open_storage(what)
-    return left_by(connect(namespace, context, kubeconfig).job(what))
+    try:
+        job = connect(namespace, context, kubeconfig).job(what)
+    except ClusterFailure as failure:
+        if not Path(what).is_dir():
+            raise
+        do = f"Is the folder meant that is here? Write ./{what}."
+        raise ClusterFailure(failure.where, failure.found, do=do) from None
+    return left_by(job)
 
 
 def left_by(job: Job) -> Storage:

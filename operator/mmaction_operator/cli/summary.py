@@ -14,6 +14,7 @@ from mmaction_operator.plan import is_over
 from mmaction_operator.plan.conditions import SUSPENDED
 from mmaction_operator.plan.status import duration
 from mmaction_operator.render import render
+from mmaction_trainer.contract.checkpoints import Resumed
 from mmaction_trainer.contract.errors import FAILURES, ConfigFailure, Failure
 
 from .connecting import ClusterFailure
@@ -164,11 +165,13 @@ def joined(number: str, *notes: str) -> str:
 
 
 def what_it_runs_with(status: TrainJobStatus) -> list[Row]:
-    """What the controller gave it."""
+    """What the controller gave it, and the checkpoint that it found."""
+    point = status.resumed_from
     return [
         (label, text)
         for label, text in (
             ("attempt", str(status.attempt or "")),
+            ("went on from", str(Resumed(**point.model_dump())) if point else ""),
             ("port", str(status.port or "")),
             ("nodes", ", ".join(status.nodes)),
             ("learning rate", f"{status.effective_lr:g}" if status.effective_lr is not None else ""),

@@ -77,11 +77,18 @@ def follow(process: subprocess.Popen[bytes], folder: Path, watcher: Watcher, sto
     for signum, handler in before.items():
         if handler != signal.SIG_IGN:  # nohup
             signal.signal(signum, stop)
+    went_on = False
     try:
-        while process.poll() is None:
-            show(folder, watcher)
+        while True:
+            ended = process.poll() is not None
+            if progress := newest(folder):
+                if progress.resumed and not went_on:
+                    watcher.say(f"goes on from {progress.resumed}")
+                    went_on = True
+                watcher.show(progress)
+            if ended:
+                break
             time.sleep(SECONDS_BETWEEN_LOOKS)
-        show(folder, watcher)
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
@@ -89,11 +96,10 @@ def follow(process: subprocess.Popen[bytes], folder: Path, watcher: Watcher, sto
     return Result.read(path) if path.exists() else unexplained(process, folder)
 
 
-def show(folder: Path, watcher: Watcher) -> None:
-    """Pass on the newest progress."""
+def newest(folder: Path) -> Progress | None:
+    """How far the run is, once it has said so."""
     path = folder / layout.PROGRESS
-    if path.exists():
-        watcher.show(Progress.read(path))
+    return Progress.read(path) if path.exists() else None
 
 
 def unexplained(process: subprocess.Popen[bytes], folder: Path) -> Result:

@@ -45,6 +45,13 @@ def test_a_job_that_nobody_has_looked_at_tells_whose_it_would_be() -> None:
     assert "spec.managedBy" in told["waits for"]
 
 
+def test_an_attempt_that_went_on_tells_from_where() -> None:
+    metadata = {"name": "a", "namespace": "team-a", "uid": "u"}
+    status = {"phase": "Running", "attempt": 2, "resumedFrom": {"attempt": 1, "epoch": 3, "iteration": 370}}
+    told = dict(rows({"metadata": metadata, "spec": {}, "status": status}, [], "", BEGUN))
+    assert told["went on from"] == "attempt 1, after 3 epochs and 370 iterations in all"
+
+
 def test_a_job_that_only_tests_tells_how_much_of_it_is_done_and_then_by_which_views() -> None:
     metadata = {"name": "a", "namespace": "team-a", "uid": "u"}
     progress = {"iteration": 12, "iterations": 378, "observedAt": "2026-01-02T00:00:00Z"}

@@ -15,6 +15,7 @@ from mmaction_operator.plan.run import identity_of, run_of
 from mmaction_operator.plan.status import duration
 from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract import errors
+from mmaction_trainer.contract.checkpoints import Resumed
 from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.progress import Best, Progress, Stage
 from mmaction_trainer.contract.result import Score
@@ -216,6 +217,18 @@ def test_a_controller_that_starts_leaves_the_phase_until_it_hears_of_a_training(
     assert status(rendered, attempts, known) == before
     another = [CHECKED, an_attempt(1, failed_as(errors.PortFailure), state="Failed"), an_attempt(2, a_pod())]
     assert status(rendered, another, known).phase == "Starting"
+
+
+def test_an_attempt_says_from_where_it_went_on_and_the_next_one_does_not_repeat_it(rendered: Rendered) -> None:
+    attempts = [CHECKED, an_attempt(1, failed_as(errors.PortFailure), state="Failed"), an_attempt(2, a_pod())]
+    said = PROGRESS.model_copy(update={"resumed": Resumed(attempt=1, epoch=2, iteration=250)})
+    found = status(rendered, attempts, {"attempt": 2}, progress=said)
+    assert found.resumed_from
+    assert (found.resumed_from.attempt, found.resumed_from.epoch, found.resumed_from.iteration) == (1, 2, 250)
+    known = found.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert status(rendered, attempts, known).resumed_from == found.resumed_from
+    third = [*attempts[:2], an_attempt(2, failed_as(errors.PortFailure), state="Failed"), an_attempt(3, a_pod())]
+    assert status(rendered, third, known).resumed_from is None
 
 
 def test_a_suspended_job_says_how_far_it_was_and_no_time_that_is_left(rendered: Rendered) -> None:

@@ -63,6 +63,17 @@ def test_numbers_stand_beside_their_protocol(tmp_path: Path) -> None:
     assert "d" * 64 in text
 
 
+@pytest.mark.parametrize(("test", "said"), [("a.mp4 0", "by the same videos that test scores"), ("b.mp4 1", "worth")])
+def test_it_says_whether_the_tested_videos_chose_the_checkpoint(tmp_path: Path, test: str, said: str) -> None:
+    val = Score(protocol=Protocol(clips=1, crops=1), top1=0.5, top5=1.0, mean_class=0.5, videos=4, epoch=1)
+    (tmp_path / "data").mkdir()
+    for name, line in (("val", "a.mp4 0"), ("test", test)):
+        (tmp_path / "data" / f"{name}.txt").write_text(f"{line}\n")
+    text = " ".join(page(tmp_path, ("a", "b"), ("1.mp4", "2.mp4"), val=val).split())
+    assert f"val chose the checkpoint, {'by' if said.startswith('by') else 'test is what it is'}" in text
+    assert said in text
+
+
 def test_a_run_that_trained_nothing_has_neither_curves_nor_a_learning_rate(tmp_path: Path) -> None:
     told = {"lines": "", "epochs": 0, "checkpoint": "s3://weights/mine.pth"}
     text = page(tmp_path, ("a", "b"), ("1.mp4", "2.mp4"), **told)

@@ -66,6 +66,9 @@ class Resumed(Document):
     epoch: int
     iteration: int
 
+    def __str__(self) -> str:
+        return f"attempt {self.attempt}, after {self.epoch} epochs and {self.iteration} iterations in all"
+
 
 class ResumePoint(Resumed):
     """``resume.json``: the same, and the checkpoint's file in ``work/``, for the ranks."""

@@ -124,6 +124,7 @@ class Facts(Document):
     model: ModelReport | None = None
     test: Score
     val: Score | None = None
+    val_is_test: bool = False
     complexity: Complexity | None = None
     seconds: float | None = None
     demo: str | None = None
@@ -145,6 +146,12 @@ class Facts(Document):
         return tuple(sorted(tested, key=lambda each: each.accuracy or 0))
 
 
+def one_list(run_dir: Path) -> bool:
+    """Whether the checkpoint was chosen by the videos that it was tested on."""
+    val, test = (run_dir / layout.LISTS[name] for name in ("val", "test"))
+    return val.exists() and test.exists() and val.read_bytes() == test.read_bytes()
+
+
 def gather(run_dir: Path, run: Run, result: Result, found: Measures) -> Facts:
     """Everything that is to be said of a run that was tested.
 
@@ -158,6 +165,7 @@ def gather(run_dir: Path, run: Run, result: Result, found: Measures) -> Facts:
         model=result.model,
         test=test_score(run, found),
         val=result.val,
+        val_is_test=result.val is not None and one_list(run_dir),
         complexity=result.complexity,
         seconds=result.seconds,
         demo=layout.DEMO if (run_dir / layout.DEMO).exists() else None,

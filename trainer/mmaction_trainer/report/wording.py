@@ -57,6 +57,19 @@ def chosen_epoch(facts: Facts) -> str:
     return f"epoch {facts.val.epoch}" + (f" of {facts.model.epochs}" if facts.model else "")
 
 
+def comparing(facts: Facts) -> str:
+    """What the numbers at the top can be compared with."""
+    rule = "Views are clips x crops. A number by one protocol is never compared with one by another"
+    if facts.val is None:
+        return f"{rule}."
+    if facts.val_is_test:
+        return (
+            f"{rule}: val chose the checkpoint, by the same videos that test scores. On videos that chose nothing it "
+            "would score a little less."
+        )
+    return f"{rule}: val chose the checkpoint, test is what it is worth."
+
+
 def costs(facts: Facts) -> Iterator[tuple[str, str]]:
     """How large and how fast the model is: numbers, each with what it is of."""
     size = facts.complexity
