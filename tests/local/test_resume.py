@@ -150,6 +150,13 @@ def test_another_number_of_videos_in_a_step_is_refused(machine: Machine) -> None
     assert "is of a training with 2 videos in a step of all ranks together, and this one has 6" in output
 
 
+def test_another_learning_rate_is_refused_and_not_forgotten(machine: Machine) -> None:
+    stopped(machine, machine.job(training=TRAINING))
+    code, output = machine.run("run", machine.job(training=TRAINING | {"lr": 0.02}), "--resume")
+    assert code == ConfigFailure.exit_code
+    assert "is of a training with another config: optim_wrapper" in output
+
+
 def test_a_checkpoint_that_is_not_whole_is_passed_over_and_none_that_is_whole_fails(machine: Machine) -> None:
     job = machine.job(training=TRAINING | {"checkpointIterations": 1, "keepCheckpoints": 2})
     place = stopped(machine, job)

@@ -11,12 +11,14 @@ import pytest
 
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.checkpoints import INDEX, PREFIX, Saved, StoredCheckpoints
-from mmaction_trainer.contract.errors import StorageFailure
+from mmaction_trainer.contract.errors import DataFailure, StorageFailure
 from mmaction_trainer.contract.run import Run
 from mmaction_trainer.launch import checkpoints
 from mmaction_trainer.launch.checkpoints import CheckpointUpload, bring
 from mmaction_trainer.storage.folder import Folder
 from tests.run_folders import a_run
+
+DATA = "d" * 64
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def stored(tmp_path: Path) -> set[str]:
 
 @pytest.fixture
 def uploading(tmp_path: Path, work: Path) -> Iterator[CheckpointUpload]:
-    upload = CheckpointUpload(told(tmp_path), work.parent)
+    upload = CheckpointUpload(told(tmp_path), work.parent, DATA)
     upload.start()
     yield upload
     upload.abandon()
@@ -76,7 +78,7 @@ def test_the_end_waits_for_what_is_newest(tmp_path: Path, work: Path, uploading:
 
 
 def test_the_newest_and_the_best_are_kept_and_others_deleted(tmp_path: Path, work: Path) -> None:
-    upload = CheckpointUpload(told(tmp_path), work.parent)
+    upload = CheckpointUpload(told(tmp_path), work.parent, DATA)
     for epoch in (1, 2, 3, 4):
         save(work, epoch, best="best_1.pth")
         upload.send_newest()
@@ -85,7 +87,7 @@ def test_the_newest_and_the_best_are_kept_and_others_deleted(tmp_path: Path, wor
 
 
 def test_a_checkpoint_that_was_written_again_is_sent_again_and_the_old_one_goes(tmp_path: Path, work: Path) -> None:
-    upload = CheckpointUpload(told(tmp_path), work.parent)
+    upload = CheckpointUpload(told(tmp_path), work.parent, DATA)
     save(work, 1)
     upload.send_newest()
     before = index(tmp_path).checkpoints[0].checkpoint.key
@@ -110,7 +112,7 @@ def test_storage_that_fails_costs_nothing_and_gets_the_newest_once_it_is_back(
         return sends(self, *words)
 
     monkeypatch.setattr(Folder, "upload", upload_unless_down)
-    upload = CheckpointUpload(told(tmp_path), work.parent)
+    upload = CheckpointUpload(told(tmp_path), work.parent, DATA)
     upload.start()
     save(work, 1)
     time.sleep(0.3)
@@ -130,7 +132,7 @@ def test_storage_that_stays_away_is_given_up_at_the_end(
         raise StorageFailure("s3://results", "access denied")
 
     monkeypatch.setattr(Folder, "upload", refuse)
-    upload = CheckpointUpload(told(tmp_path), work.parent)
+    upload = CheckpointUpload(told(tmp_path), work.parent, DATA)
     upload.start()
     save(work, 1)
     began = time.monotonic()
@@ -141,10 +143,10 @@ def test_storage_that_stays_away_is_given_up_at_the_end(
 def test_an_attempt_goes_on_from_the_furthest_checkpoint_of_any(tmp_path: Path, work: Path) -> None:
     for attempt, epoch in ((1, 3), (2, 5)):
         save(work, epoch, best="best_3.pth")
-        CheckpointUpload(told(tmp_path, attempt), work.parent).send_newest()
+        CheckpointUpload(told(tmp_path, attempt), work.parent, DATA).send_newest()
     fresh = tmp_path / "fresh"
     fresh.mkdir()
-    point = bring(told(tmp_path, 3), fresh)
+    point = bring(told(tmp_path, 3), fresh, DATA)
     assert point
     assert (point.attempt, point.epoch, point.iteration) == (2, 5, 50)
     assert (fresh / layout.WORK / point.file).read_text() == "weights of epoch 5"
@@ -155,7 +157,7 @@ def test_an_attempt_goes_on_from_the_furthest_checkpoint_of_any(tmp_path: Path, 
 def test_the_checkpoints_of_earlier_attempts_go_once_there_is_a_newer_one(tmp_path: Path, work: Path) -> None:
     for attempt in (1, 2):
         save(work, attempt)
-        CheckpointUpload(told(tmp_path, attempt), work.parent).send_newest()
+        CheckpointUpload(told(tmp_path, attempt), work.parent, DATA).send_newest()
     assert stored(tmp_path) == {"2/epoch_2"}
     assert not (tmp_path / "results" / PREFIX / "1" / INDEX).exists()
 
@@ -163,27 +165,27 @@ def test_the_checkpoints_of_earlier_attempts_go_once_there_is_a_newer_one(tmp_pa
 def test_an_attempt_that_was_suspended_keeps_what_it_had(tmp_path: Path, work: Path) -> None:
     for epoch in (1, 2, 3):
         save(work, epoch)
-        CheckpointUpload(told(tmp_path), work.parent).send_newest()
+        CheckpointUpload(told(tmp_path), work.parent, DATA).send_newest()
     assert [each.epoch for each in index(tmp_path).checkpoints] == [3, 2]
     assert stored(tmp_path) == {"1/epoch_3", "1/epoch_2"}
 
 
 @pytest.mark.parametrize("resume", ["IfPossible", "Never"])
 def test_where_nothing_was_saved_the_attempt_begins_anew(tmp_path: Path, work: Path, resume: str) -> None:
-    assert bring(told(tmp_path, 2, resume=resume), work.parent) is None
+    assert bring(told(tmp_path, 2, resume=resume), work.parent, DATA) is None
     assert not (work.parent / layout.RESUME).exists()
 
 
 def test_never_is_never(tmp_path: Path, work: Path) -> None:
     save(work, 1)
-    CheckpointUpload(told(tmp_path), work.parent).send_newest()
-    assert bring(told(tmp_path, 2, resume="Never"), work.parent) is None
+    CheckpointUpload(told(tmp_path), work.parent, DATA).send_newest()
+    assert bring(told(tmp_path, 2, resume="Never"), work.parent, DATA) is None
 
 
 def test_required_is_for_attempts_after_the_first(tmp_path: Path, work: Path) -> None:
-    assert bring(told(tmp_path, 1, resume="Required"), work.parent) is None
+    assert bring(told(tmp_path, 1, resume="Required"), work.parent, DATA) is None
     with pytest.raises(StorageFailure, match=r"no checkpoint, and spec\.resume is Required in attempt 2"):
-        bring(told(tmp_path, 2, resume="Required"), work.parent)
+        bring(told(tmp_path, 2, resume="Required"), work.parent, DATA)
 
 
 def test_a_list_that_cannot_be_read_is_no_beginning(tmp_path: Path, work: Path) -> None:
@@ -191,4 +193,12 @@ def test_a_list_that_cannot_be_read_is_no_beginning(tmp_path: Path, work: Path) 
     place.mkdir(parents=True)
     (place / INDEX).write_text('{"attempt": 1')
     with pytest.raises(StorageFailure, match="not a list of checkpoints"):
-        bring(told(tmp_path, 2), work.parent)
+        bring(told(tmp_path, 2), work.parent, DATA)
+
+
+def test_another_data_set_is_refused(tmp_path: Path, work: Path) -> None:
+    save(work, 1)
+    CheckpointUpload(told(tmp_path), work.parent, DATA).send_newest()
+    with pytest.raises(DataFailure, match="its lists are not those that attempt 1 trained on"):
+        bring(told(tmp_path, 2), work.parent, "e" * 64)
+    assert bring(told(tmp_path, 2, resume="Never"), work.parent, "e" * 64) is None

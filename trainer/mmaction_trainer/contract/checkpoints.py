@@ -51,11 +51,12 @@ class StoredCheckpoint(Document):
 
 
 class StoredCheckpoints(Document):
-    """``checkpoints.json``: those of one attempt that are whole in storage, the newest first."""
+    """``checkpoints.json``: those of one attempt that are whole in storage, the newest first, and of which data set."""
 
     version: Literal["v1"] = "v1"
     attempt: int
     saved_at: datetime
+    data_sha256: str
     checkpoints: tuple[StoredCheckpoint, ...]
 
 

@@ -99,7 +99,7 @@ class Attempt:
             self.tell("Preparing", f"fetching {self.run.pretrained.name}")
             weights.fetch(self.run.pretrained, self.run_dir, self.cache / "weights")
         self.tell("Preparing", "looking for checkpoints")
-        self.resumed = checkpoints.bring(self.run, self.run_dir, lambda count: self.stop.check())
+        self.resumed = checkpoints.bring(self.run, self.run_dir, self.prepared.digest, lambda count: self.stop.check())
 
     def train(self) -> None:
         """Meet the other nodes, then run the ranks."""
@@ -107,7 +107,7 @@ class Attempt:
         meet(self.run, self.node_rank, within=self.options.meet_within)
         self.stop.check()
         if self.node_rank == 0 and self.run.trains:
-            self.uploading = checkpoints.CheckpointUpload(self.run, self.run_dir)
+            self.uploading = checkpoints.CheckpointUpload(self.run, self.run_dir, self.prepared.digest)
             self.uploading.start()
         fds = tuple(int(fd) for fd in os.environ.get(layout.LEASE_FDS, "").split(",") if fd)
         with self.stop.by_file(self.run_dir / layout.STOP):

@@ -23,7 +23,7 @@ from mmaction_trainer.contract.checkpoints import (
     StoredCheckpoints,
     StoredFile,
 )
-from mmaction_trainer.contract.errors import Failure, StorageFailure
+from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.contract.run import Run
 from mmaction_trainer.storage import OnBytes, open_storage
 from mmaction_trainer.storage.checkpoints import forget, found, receive
@@ -41,12 +41,14 @@ class CheckpointUpload:
     Args:
         run: what this attempt was told.
         run_dir: the ranks' working directory.
+        data_sha256: digest of the data set.
     """
 
-    def __init__(self, run: Run, run_dir: Path) -> None:
+    def __init__(self, run: Run, run_dir: Path, data_sha256: str) -> None:
         self.run_dir, self.attempt, self.keep = run_dir, run.job.attempt, run.keep_checkpoints
+        self.data_sha256 = data_sha256
         self.storage = open_storage(f"{run.results_uri}/{PREFIX}")
-        held = found(self.storage)
+        held = [] if run.resume == "Never" else found(self.storage, data_sha256)
         self.whole = tuple(each for attempt, each in held if attempt == self.attempt)  # it was suspended
         self.sent: Saved | None = None
         self.has_sent = False
@@ -77,7 +79,7 @@ class CheckpointUpload:
             try:
                 self.send_newest()
                 pause = SECONDS_BETWEEN_LOOKS
-            except (Failure, OSError) as failure:
+            except Exception as failure:  # whatever it is, it costs no training
                 print(f"warning: the newest checkpoint is not in storage yet: {failure}", flush=True)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 last = False  # whoever waits for the end says for how long
@@ -110,7 +112,12 @@ class CheckpointUpload:
         before = self.whole
         older = [each for each in before if each.iteration != newest.iteration]
         self.whole = (newest, *older)[: self.keep]
-        index = StoredCheckpoints(attempt=self.attempt, saved_at=datetime.now(UTC), checkpoints=self.whole)
+        index = StoredCheckpoints(
+            attempt=self.attempt,
+            saved_at=datetime.now(UTC),
+            data_sha256=self.data_sha256,
+            checkpoints=self.whole,
+        )
         self.storage.write(f"{self.attempt}/{INDEX}", index.to_json().encode())
         self.sent = saved
         kept = {file.key for each in self.whole for file in each.files}
@@ -149,17 +156,18 @@ class CheckpointUpload:
             raise StorageFailure(self.storage.uri, "the upload was given up")
 
 
-def bring(run: Run, run_dir: Path, on_bytes: OnBytes | None = None) -> ResumePoint | None:
+def bring(run: Run, run_dir: Path, data_sha256: str, on_bytes: OnBytes | None = None) -> ResumePoint | None:
     """Have the furthest checkpoint that is whole in ``work/``, and say so in ``resume.json``; None to begin anew.
 
     Raises:
+        DataFailure: they are of another data set than that of this digest.
         StorageFailure: there are checkpoints and none is whole; or the job must go on from one and there is none.
     """
     (run_dir / layout.RESUME).unlink(missing_ok=True)
     if run.resume == "Never" or not run.trains:
         return None
     storage = open_storage(f"{run.results_uri}/{PREFIX}")
-    offered = found(storage)
+    offered = found(storage, data_sha256)
     for attempt, each in offered:
         try:
             receive(storage, each, run_dir / layout.WORK, on_bytes)

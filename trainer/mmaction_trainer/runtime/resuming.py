@@ -7,6 +7,7 @@ which MMEngine makes equal at the end of an epoch alone.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ KEY = "mmaction_operator"
 IN_AN_EPOCH = "{}_in_epoch_{}_iter_{}.pth"
 """Names of checkpoints that no epoch ends with: why, how many epochs were done, and how many iterations."""
 
+OF_THE_COURSE = ("model", "optim_wrapper", "param_scheduler", "train_cfg", "train_pipeline")
+"""Of the config: what is trained, and how. An optimizer that is restored keeps its rates, whatever the config says."""
 AGAIN = "Nothing: the next attempt looks again."
 
 
@@ -50,6 +53,7 @@ class ResumeHook(Hook):  # type: ignore[misc]
             checkpoint[KEY] = {
                 "batch": batch_of(runner),
                 "iterations": len(runner.train_dataloader),
+                "course": course_of(runner),
                 "progress": progress_of(runner).state(),
                 "buffers": self.buffers,
             }
@@ -156,6 +160,21 @@ def check(held: dict[str, Any], runner: Any) -> None:
                 accepted="the same data set, and training.batchSizePerGPU times all processes as before",
                 do="Make them equal; or set spec.resume to Never to begin anew.",
             )
+    now = course_of(runner)
+    if others := [key for key, digest in held["course"].items() if now[key] != digest]:
+        raise ConfigFailure(
+            "checkpoint",
+            f"is of a training with another config: {', '.join(others)}",
+            accepted="the job as it was, but for machines, loaders and what is told of it",
+            do="Go on with the job as it was; or train this one under another name.",
+        )
+
+
+def course_of(runner: Any) -> dict[str, str]:
+    """What is trained and how, as digests by the config's keys."""
+    parts = {key: runner.cfg.get(key) for key in OF_THE_COURSE[:-1]}
+    parts[OF_THE_COURSE[-1]] = runner.cfg.train_dataloader.dataset.get("pipeline")
+    return {key: hashlib.sha256(repr(part).encode()).hexdigest() for key, part in parts.items()}
 
 
 def batch_of(runner: Any) -> int:

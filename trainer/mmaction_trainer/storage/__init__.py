@@ -5,8 +5,8 @@
     verify(storage)                      # [] when storage holds what the manifest says, byte for byte
 
 ``interface`` says what every kind of storage keeps to; ``folder`` and ``s3`` are the kinds; ``parallel`` moves many
-objects at a time; ``manifest`` and ``published`` are a job's results as a whole. Nothing here imports torch, and
-nothing imports boto3 before an ``s3://`` URI is opened.
+objects at a time; ``manifest`` and ``published`` are a job's results as a whole, ``checkpoints`` what an attempt may go
+on from. Nothing here imports torch, and nothing imports boto3 before an ``s3://`` URI is opened.
 """
 
 from .failures import ObjectMissing

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ..contract.checkpoints import INDEX, StoredCheckpoint, StoredCheckpoints
-from ..contract.errors import StorageFailure
+from ..contract.errors import DataFailure, StorageFailure
 from .disk import digest, read_chunks
 from .interface import OnBytes, Storage
 
@@ -25,11 +25,16 @@ def attempt_of(key: str) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def found(storage: Storage) -> list[tuple[int, StoredCheckpoint]]:
+def found(storage: Storage, data_sha256: str) -> list[tuple[int, StoredCheckpoint]]:
     """The checkpoints that lists name, with whose attempt's they are: the one that is furthest first.
+
+    Args:
+        storage: of what attempts left.
+        data_sha256: digest of the data set, as it is now.
 
     Raises:
         StorageFailure: a list cannot be read.
+        DataFailure: they are of another data set.
     """
     every: list[tuple[int, StoredCheckpoint]] = []
     for stored in storage.list():
@@ -40,6 +45,12 @@ def found(storage: Storage) -> list[tuple[int, StoredCheckpoint]]:
                 raise StorageFailure(
                     f"{storage.uri}/{stored.key}", f"not a list of checkpoints: {error.errors()[0]['msg']}"
                 ) from None
+            if index.data_sha256 != data_sha256:
+                raise DataFailure(
+                    "spec.dataset",
+                    f"its lists are not those that attempt {index.attempt} trained on",
+                    do="Restore them; or train on these under another name, or with spec.resume: Never.",
+                )
             every += [(index.attempt, each) for each in index.checkpoints]
     return sorted(every, key=lambda each: (each[1].iteration, each[0]), reverse=True)
 
