@@ -93,6 +93,8 @@ def provenance(facts: Facts) -> Iterator[tuple[str, str]]:
         videos = ", ".join(f"{split} {count}" for split, count in data.videos.items())
         yield "data", f"{source.data_uri}, {data.format}, split {data.split}, {data.classes} classes; videos: {videos}"
         yield "data sha256", data.sha256
+        if data.tested_sha256:
+            yield "tested list sha256", data.tested_sha256  # by which a leaderboard knows what may be compared
     if source.effective_lr is not None:
         yield "weights to begin with", source.pretrained or "none"
         yield "learning rate", str(source.effective_lr)
