@@ -26,7 +26,7 @@ import decord
 class Noting(decord.VideoReader):
     def __init__(self, file, **options):
         with Path(f"opened-{os.environ['RANK']}").open("a") as opened:
-            opened.write(hashlib.sha256(file.getvalue()).hexdigest() + "\\n")
+            opened.write(hashlib.sha256(Path(file).read_bytes()).hexdigest() + "\\n")
         super().__init__(file, **options)
 
 decord.VideoReader = Noting
