@@ -152,7 +152,8 @@ def check_success(status: dict[str, Any], storage: Storage, world_size: int, epo
     recorded = metrics_of(storage)
     best = max(recorded["val"], key=lambda line: line["top1"])
     (test,) = recorded["test"]
-    assert [line["worldSize"] for line in recorded["start"]] == [world_size]
+    assert {line["worldSize"] for line in recorded["start"]} == {world_size}
+    assert [line["epoch"] for line in recorded["val"]] == list(range(1, epochs + 1))
     assert (status["results"]["val"]["top1"], status["results"]["val"]["top5"]) == (best["top1"], best["top5"])
     assert (status["results"]["test"]["top1"], status["results"]["test"]["top5"]) == (test["top1"], test["top5"])
     assert status["progress"]["best"]["top1"] == round(best["top1"], 4)
