@@ -114,7 +114,7 @@ def test_a_job_over_two_nodes_trains_as_one_world(
 def test_a_training_is_suspended_resumed_and_tidied_up_after(
     cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
 ) -> None:
-    training = {"epochs": 10, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
+    training = {"epochs": 30, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
     limits = {"activeDeadlineSeconds": 600, "ttlSecondsAfterFinished": 5}
     job = a_job("paused", team, data, preflight=False, training=training, **limits)
     cluster.server.apply(job)
@@ -128,7 +128,7 @@ def test_a_training_is_suspended_resumed_and_tidied_up_after(
     assert not status["failures"]
     check_resumed(status)
     until(lambda: not any(objects(cluster, team, kind) for kind in ("jobs", "pods", "configmaps")))
-    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=10)
+    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30)
     assert {"Suspended", "Resumed", "Succeeded"} <= set(events(cluster, job))
 
 
@@ -148,7 +148,7 @@ def suspend(cluster: Cluster, job: Manifest, value: str) -> None:
 def test_a_training_whose_pod_is_evicted_goes_on_in_another_and_loses_no_try(
     cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
 ) -> None:
-    training = {"epochs": 10, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
+    training = {"epochs": 30, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
     job = a_job("evicted", team, data, preflight=False, backoffLimit=0, training=training)
     cluster.server.apply(job)
     until(lambda: status_of(cluster, job).get("progress", {}).get("iteration"), told=lambda: told(cluster, job))
@@ -161,7 +161,7 @@ def test_a_training_whose_pod_is_evicted_goes_on_in_another_and_loses_no_try(
     assert (status["phase"], status["attempt"]) == ("Succeeded", 2), told(cluster, job)
     assert [failure["reason"] for failure in status["failures"]] == ["Preempted"]
     check_resumed(status)
-    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=10)
+    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30)
 
 
 def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(

@@ -160,8 +160,8 @@ def check(held: dict[str, Any], runner: Any) -> None:
                 accepted="the same data set, and training.batchSizePerGPU times all processes as before",
                 do="Make them equal; or set spec.resume to Never to begin anew.",
             )
-    now = course_of(runner)
-    if others := [key for key, digest in held["course"].items() if now[key] != digest]:
+    course = course_of(runner)
+    if others := [key for key, digest in held["course"].items() if course[key] != digest]:
         raise ConfigFailure(
             "checkpoint",
             f"is of a training with another config: {', '.join(others)}",
