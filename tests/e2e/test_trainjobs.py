@@ -128,7 +128,7 @@ def test_a_training_is_suspended_resumed_and_tidied_up_after(
     assert not status["failures"]
     check_resumed(status)
     until(lambda: not any(objects(cluster, team, kind) for kind in ("jobs", "pods", "configmaps")))
-    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30)
+    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30, begun=2)
     assert {"Suspended", "Resumed", "Succeeded"} <= set(events(cluster, job))
 
 
@@ -161,7 +161,7 @@ def test_a_training_whose_pod_is_evicted_goes_on_in_another_and_loses_no_try(
     assert (status["phase"], status["attempt"]) == ("Succeeded", 2), told(cluster, job)
     assert [failure["reason"] for failure in status["failures"]] == ["Preempted"]
     check_resumed(status)
-    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30)
+    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30, begun=2)
 
 
 def test_a_leased_port_that_a_foreign_process_holds_is_replaced_and_not_counted(

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mmaction_trainer.contract.run import Tracker
+from mmaction_trainer.contract.run import Resume, Tracker
 
 from .fields import URI, APIModel, ConfigName, ManagedBy, ObjectName, Overrides, Quantity, RelativePath, Rule
 from .pods import PodsSpec
@@ -186,7 +186,6 @@ def _no_boolean(value: object) -> object:
     return value
 
 
-Resume = Literal["Required", "IfPossible", "Never"]
 Crops = Annotated[Literal[1, 3, 10], BeforeValidator(_no_boolean)]
 
 

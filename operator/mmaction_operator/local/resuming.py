@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mmaction_operator.api import TrainJob
 from mmaction_operator.ports import LeaseFolder, holders
-from mmaction_trainer.contract.checkpoints import INDEX, PREFIX, StoredCheckpoints
+from mmaction_trainer.contract.checkpoints import INDEX, PREFIX
 from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.run import JobIdentity
 from mmaction_trainer.storage import MANIFEST, open_storage
+from mmaction_trainer.storage.checkpoints import read_index
 
 FIELD = "--resume"
 
@@ -29,7 +30,7 @@ def unfinished(job: TrainJob, state: Path, leases: LeaseFolder) -> JobIdentity:
     for key in keys:
         uid, _, rest = key.partition("/")
         if uid not in ended and rest.startswith(f"{PREFIX}/") and rest.endswith(f"/{INDEX}"):
-            index = StoredCheckpoints.model_validate_json(storage.read(key))
+            index = read_index(storage, key)
             runs.append((index.saved_at, uid, index.attempt))
     if not runs:
         raise ConfigFailure(

@@ -40,6 +40,10 @@ Tracker = Literal["tensorboard", "wandb", "mlflow"]
 """A tool that shows runs beside each other, and that a training is told to."""
 
 
+Resume = Literal["Required", "IfPossible", "Never"]
+"""Whether an attempt goes on from a checkpoint of those before it."""
+
+
 class JobIdentity(Document):
     """Which job, and which try of it. No two attempts in the world share one."""
 
@@ -151,7 +155,7 @@ class Run(Document):
     val_protocol: Protocol | None = None
     test_protocol: Protocol
     trackers: tuple[Tracker, ...] = ()
-    resume: Literal["Required", "IfPossible", "Never"] = "IfPossible"
+    resume: Resume = "IfPossible"
     keep_checkpoints: int = 2
 
     @property

@@ -75,18 +75,17 @@ class CheckpointUpload:
     def _work(self) -> None:
         pause = SECONDS_BETWEEN_LOOKS
         while not self.given_up:
-            last = self.ending.is_set()
+            ending, failed = self.ending.is_set(), False
             try:
                 self.send_newest()
                 pause = SECONDS_BETWEEN_LOOKS
             except Exception as failure:  # whatever it is, it costs no training
                 print(f"warning: the newest checkpoint is not in storage yet: {failure}", flush=True)
-                pause = min(2 * pause, LONGEST_PAUSE)
-                last = False  # whoever waits for the end says for how long
-            if last:
+                pause, failed = min(2 * pause, LONGEST_PAUSE), True
+            if ending and not failed:
                 return
-            if self.ending.wait(pause):
-                time.sleep(0 if pause == SECONDS_BETWEEN_LOOKS else min(pause, 2.0))
+            if self.ending.wait(pause) and failed:  # whoever waits for the end says for how long
+                time.sleep(min(pause, 2.0))
 
     def send_newest(self) -> None:
         """Send the newest checkpoint, unless it was sent, and the list of those that are whole.

@@ -39,12 +39,7 @@ def found(storage: Storage, data_sha256: str) -> list[tuple[int, StoredCheckpoin
     every: list[tuple[int, StoredCheckpoint]] = []
     for stored in storage.list():
         if stored.key.count("/") == 1 and stored.key.endswith(f"/{INDEX}"):
-            try:
-                index = StoredCheckpoints.model_validate_json(storage.read(stored.key))
-            except ValidationError as error:
-                raise StorageFailure(
-                    f"{storage.uri}/{stored.key}", f"not a list of checkpoints: {error.errors()[0]['msg']}"
-                ) from None
+            index = read_index(storage, stored.key)
             if index.data_sha256 != data_sha256:
                 raise DataFailure(
                     "spec.dataset",
@@ -53,6 +48,18 @@ def found(storage: Storage, data_sha256: str) -> list[tuple[int, StoredCheckpoin
                 )
             every += [(index.attempt, each) for each in index.checkpoints]
     return sorted(every, key=lambda each: (each[1].iteration, each[0]), reverse=True)
+
+
+def read_index(storage: Storage, key: str) -> StoredCheckpoints:
+    """A list of checkpoints.
+
+    Raises:
+        StorageFailure: it cannot be read.
+    """
+    try:
+        return StoredCheckpoints.model_validate_json(storage.read(key))
+    except ValidationError as error:
+        raise StorageFailure(f"{storage.uri}/{key}", f"not a list of checkpoints: {error.errors()[0]['msg']}") from None
 
 
 def receive(storage: Storage, checkpoint: StoredCheckpoint, work: Path, on_bytes: OnBytes | None) -> None:
