@@ -61,6 +61,10 @@ bench-control-plane: tools ## measure how fast 1,000 TrainJobs become running po
 bench-decoding: setup ## measure decoding each frame of a video once, beside MMAction2's own
 	$(BIN)/python -m bench.decoding
 
+.PHONY: bench-checkpoints
+bench-checkpoints: setup ## measure how long a training waits for its checkpoints, beside MMEngine's own way
+	$(BIN)/python -m bench.checkpoints
+
 .PHONY: images
 images: setup ## build the operator's and the trainer's image, with docker, podman or buildah
 	$(BIN)/python scripts/images.py $(OPTIONS)

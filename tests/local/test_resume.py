@@ -8,76 +8,54 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from resource import RLIMIT_AS, prlimit
 
 import pytest
-import torch
 
 from mmaction_trainer.contract.checkpoints import INDEX, PREFIX, StoredCheckpoints
 from mmaction_trainer.contract.errors import ConfigFailure, Interrupted, StorageFailure
-from mmaction_trainer.storage import open_storage, verify
 
 from .conftest import Machine
+from .trainings import check_same, furthest, left_alone, training
 
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "4"))
 """How often the training is ended: more, where the environment says so, take longer."""
+WAYS = ("ranks", "memory", "all", "SIGTERM")
 EPOCHS = KILLS + 1
-TRAINING = {"epochs": EPOCHS, "batchSizePerGPU": 1, "checkpointIterations": 2, "workers": 1}
-"""Six iterations an epoch, on two ranks; a checkpoint after every second one."""
-
-
-def curve(place: Path) -> list[tuple[Any, ...]]:
-    """What a run has on record of its training and validations."""
-    lines = [json.loads(line) for line in (place / "metrics.jsonl").read_text().splitlines()]
-    return [
-        tuple((name, value) for name, value in sorted(line.items()) if name not in ("seconds", "videos"))
-        for line in lines
-        if line["stage"] in ("train", "val", "test")
-    ]
-
-
-def weights(place: Path) -> dict[str, torch.Tensor]:
-    """Those that a run ended with."""
-    return dict(torch.load(place / f"checkpoints/epoch_{EPOCHS}.pth", weights_only=False)["state_dict"])
+TRAINING = training(EPOCHS)
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
     """The results of a training that nothing disturbed."""
-    machine = Machine(tmp_path_factory.mktemp("alone"), dataset)
-    machine.be_alone()
-    code, output = machine.run("run", machine.job(training=TRAINING))
-    assert code == 0, output
-    (place,) = machine.results.glob("default/small/*")
-    return place
-
-
-def check_same(place: Path, alone: Path) -> None:
-    """The same curve, scores and weights, bit for bit; what only a resumed attempt needs is gone."""
-    assert curve(place) == curve(alone)
-    mine, theirs = weights(place), weights(alone)
-    assert mine.keys() == theirs.keys()
-    assert not [name for name in mine if not torch.equal(mine[name], theirs[name])]
-    assert verify(open_storage(str(place))) == []
-    assert not (place / PREFIX).exists() or not list((place / PREFIX).rglob("*.*"))
-
-
-def progress_of(machine: Machine) -> tuple[int, int]:
-    """Epochs and iterations of the checkpoint that is furthest in storage."""
-    (place,) = machine.results.glob("default/small/*")
-    indexes = [StoredCheckpoints.read(path) for path in place.glob(f"{PREFIX}/*/{INDEX}")]
-    return max(((one.epoch, one.iteration) for index in indexes for one in index.checkpoints), default=(0, 0))
+    return left_alone(tmp_path_factory.mktemp("alone"), dataset, EPOCHS)
 
 
 def kill_the_ranks(process: subprocess.Popen[str], machine: Machine) -> None:
     """SIGKILL for all that works in the run's folder: nothing has a moment to save anything."""
+    for pid in working(machine):
+        if pid != process.pid:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def take_memory(machine: Machine) -> None:
+    """Let one rank have no more memory than it has: its next allocation fails."""
+    ranks = [pid for pid in working(machine) if b"runtime.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    with suppress(ProcessLookupError):
+        prlimit(max(ranks), RLIMIT_AS, (1 << 20, 1 << 20))
+
+
+def working(machine: Machine) -> list[int]:
+    """Processes that work in the machine's folder."""
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (entry / "cwd").readlink().is_relative_to(machine.root) and int(entry.name) != process.pid:
-                os.kill(int(entry.name), signal.SIGKILL)
-        except OSError:
-            continue
+        with suppress(OSError):
+            if (entry / "cwd").readlink().is_relative_to(machine.root):
+                found.append(int(entry.name))
+    return found
 
 
 def test_a_training_that_is_killed_at_random_moments_comes_to_the_same_weights_as_one_left_alone(
@@ -87,13 +65,13 @@ def test_a_training_that_is_killed_at_random_moments_comes_to_the_same_weights_a
     job, words, kills, reached = machine.job(training=TRAINING), ("run",), 0, (0, 0)
     while True:
         process = machine.start(*words[:1], job, *words[1:])
-        how = chance.choice(["ranks", "all", "stop"]) if kills < KILLS else "none"
+        how = WAYS[kills % len(WAYS)] if kills < KILLS else "none"
         code = end(process, machine, how, after=chance.uniform(0, 1.2), since=reached)
         if code == 0:
             break
         kills += 1
         assert how != "none"
-        now = progress_of(machine)
+        now = furthest(machine.results)
         print(f"{kills}: {how}, code {code}; epochs and iterations in storage: {now}")
         assert now >= reached, "what was saved is never lost"
         reached, words = now, ("run", "--resume")
@@ -105,12 +83,14 @@ def test_a_training_that_is_killed_at_random_moments_comes_to_the_same_weights_a
 def end(process: subprocess.Popen[str], machine: Machine, how: str, *, after: float, since: tuple[int, int]) -> int:
     """End a run so long after its next checkpoint is in storage, or leave it; its exit code."""
     while process.poll() is None and how != "none":
-        if list(machine.results.glob("default/small/*")) and progress_of(machine) > since:
+        if list(machine.results.glob("default/small/*")) and furthest(machine.results) > since:
             time.sleep(after)
             break
         time.sleep(0.05)
-    if how == "stop":
-        process.send_signal(signal.SIGINT)
+    if how in ("SIGTERM", "SIGINT"):
+        process.send_signal(signal.Signals[how])
+    elif how == "memory":
+        take_memory(machine)
     elif how != "none":
         if how == "all":
             process.kill()
@@ -123,7 +103,7 @@ def end(process: subprocess.Popen[str], machine: Machine, how: str, *, after: fl
 
 def stopped(machine: Machine, job: Path) -> Path:
     """The results of a run that was stopped after its first checkpoint."""
-    assert end(machine.start("run", job), machine, "stop", after=0, since=(0, 0)) == Interrupted.exit_code
+    assert end(machine.start("run", job), machine, "SIGINT", after=0, since=(0, 0)) == Interrupted.exit_code
     (place,) = machine.results.glob("default/small/*")
     return place
 
@@ -164,7 +144,7 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over_and_none_that_is_whole_fa
     newest, older = StoredCheckpoints.read(file).checkpoints
     cut(place / PREFIX / newest.checkpoint.key)
     process = machine.start("run", job, "--resume")
-    assert end(process, machine, "stop", after=0, since=(newest.epoch, newest.iteration)) == Interrupted.exit_code
+    assert end(process, machine, "SIGINT", after=0, since=(newest.epoch, newest.iteration)) == Interrupted.exit_code
     log = next(machine.state.rglob("attempt-2/logs/launcher.log")).read_text()
     assert f"a checkpoint is passed over: {place}/{PREFIX}/{newest.checkpoint.key}" in log
     assert f"Goes on from {older.checkpoint.file} of attempt 1" in log

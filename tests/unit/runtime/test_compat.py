@@ -58,18 +58,6 @@ def test_getattr_in_a_checkpoint_reaches_nothing_but_statistics(tmp_path: Path, 
         torch.load(tmp_path / "hostile.pth", weights_only=True)
 
 
-def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path) -> None:
-    compat.apply()
-    from mmengine.fileio import LocalBackend
-
-    path = tmp_path / "best.pth"
-    LocalBackend().put(b"old", str(path))
-    with pytest.raises(TypeError):
-        LocalBackend().put("not bytes", str(path))
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_tpn_scores_with_the_classifier_that_it_has_now() -> None:
     compat.apply()
     from mmaction.models.heads import TPNHead

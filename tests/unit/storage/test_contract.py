@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,10 @@ import pytest
 
 from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.storage import ObjectMissing, Storage, Stored, download_many, open_storage
+from mmaction_trainer.storage.disk import is_unfinished
+from mmaction_trainer.storage.folder import Folder
+from mmaction_trainer.storage.s3_checksums import PART
+from mmaction_trainer.storage.s3_client import connect
 
 
 def test_an_object_reads_back_as_it_was_written(storage: Storage) -> None:
@@ -177,3 +183,37 @@ def test_many_downloads_end_at_the_first_that_is_absent(storage: Storage, tmp_pa
         download_many(storage, ((key, tmp_path / "in" / f"{at}-{key}") for at, key in enumerate(keys)), workers=4)
     assert len(list((tmp_path / "in").iterdir())) < 60, "it did not go on to the end of 820"
     assert not [path for path in (tmp_path / "in").iterdir() if path.name.startswith(".")]
+
+
+def test_what_a_killed_upload_left_goes_and_objects_stay(storage: Storage, tmp_path: Path) -> None:
+    storage.write("config.py", b"x = 1\n")
+    half_sent(storage.child("resume/1"), tmp_path / "epoch_1.pth")
+    assert unfinished(storage) == 1
+    storage.child("resume/2").clear_unfinished()
+    assert unfinished(storage) == 1
+    storage.clear_unfinished()
+    assert unfinished(storage) == 0
+    assert storage.read("config.py") == b"x = 1\n"
+
+
+def half_sent(storage: Storage, path: Path) -> None:
+    """Kill a process in the middle of an upload in parts."""
+    path.write_bytes(bytes(3 * PART))
+    code = (
+        "import os, sys; from pathlib import Path; from mmaction_trainer.storage import open_storage\n"
+        "class Sent:\n"
+        "    total = 0\n"
+        "    def __call__(self, count):\n"
+        "        self.total += count\n"
+        f"        if self.total > {PART}: os._exit(9)\n"
+        "open_storage(sys.argv[1]).upload(Path(sys.argv[2]), 'epoch_1.pth', Sent())\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, storage.uri, str(path)], check=False).returncode == 9
+
+
+def unfinished(storage: Storage) -> int:
+    """How many uploads are half done, below a storage."""
+    if isinstance(storage, Folder):
+        return sum(is_unfinished(path.name) for path in storage.root.rglob("*"))
+    bucket, _, prefix = storage.uri.removeprefix("s3://").partition("/")
+    return len(connect().list_multipart_uploads(Bucket=bucket, Prefix=prefix).get("Uploads", []))

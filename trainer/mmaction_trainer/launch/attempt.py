@@ -6,10 +6,10 @@ import hashlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from mmaction_trainer import data
 from mmaction_trainer.contract import run as layout
@@ -25,9 +25,12 @@ from . import checkpoints, results, torchrun, trackers, weights
 from .commandline import Options, options_of
 from .endings import explain, leave_message
 from .meeting import meet
+from .patience import patiently
 from .posting import Posting, Receiver
 from .preflight import preflight
 from .stopping import StopRequest
+
+T = TypeVar("T")
 
 
 class Attempt:
@@ -126,12 +129,13 @@ class Attempt:
         if self.node_rank:
             return results.outcome(self.run, "Succeeded", node_rank=self.node_rank)
         self.tell("Uploading", self.run.results_uri)
-        result = results.succeed(self.run, self.run_dir, self.prepared)
+        result = results.describe(self.run, self.run_dir, self.prepared)
+        digest = self.patiently(lambda: results.send(self.run, self.run_dir, result))
         if self.uploading:
             self.uploading.abandon()
-            results.drop_checkpoints(self.run)
+            results.drop_checkpoints(self.run, self.patiently)
         print(f"Succeeded. Results are in {result.results_uri}.", flush=True)
-        return result
+        return result.model_copy(update={"manifest_sha256": digest})
 
     def fail(self, failure: Failure) -> Result:
         """Say why, and only then send checkpoints and logs: whoever waits for that may lose patience."""
@@ -177,6 +181,15 @@ class Attempt:
             now: dict[str, Any] = {"stage": stage, "message": message, "observed_at": datetime.now(UTC)}
             now |= {"iteration": done, "iterations": total, "eta_seconds": None, "resumed": self.went_on_from}
             earlier.model_copy(update=now).write(path)
+
+    def patiently(self, do: Callable[[], T]) -> T:
+        """Do something with storage, again where it fails, and say that the results have to wait."""
+
+        def tell(failure: str) -> None:
+            print(f"warning: {failure}", flush=True)
+            self.tell("Uploading", failure)
+
+        return patiently(do, within=self.options.patience, tell=tell)
 
     @property
     def went_on_from(self) -> Resumed | None:

@@ -42,6 +42,7 @@ class Options:
         cache: folder of videos and checkpoints, shared by all runs on this machine.
         grace: seconds that ranks have to stop by themselves.
         meet_within: seconds to wait for the other nodes.
+        patience: seconds in which storage that fails is given the results again.
     """
 
     run_dir: Path
@@ -53,6 +54,7 @@ class Options:
     cache: Path
     grace: float
     meet_within: float
+    patience: float
 
 
 def options_of(argv: Sequence[str] | None) -> Options:
@@ -71,6 +73,7 @@ def options_of(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--cache", type=Path, default=default_cache(), help="videos and checkpoints of this machine")
     parser.add_argument("--grace", type=float, default=60.0, help="seconds that ranks have to stop by themselves")
     parser.add_argument("--meet-within", type=float, default=900.0, help="seconds to wait for the other nodes")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds to try again where storage fails")
     return Options(**vars(parser.parse_args(argv)))
 
 

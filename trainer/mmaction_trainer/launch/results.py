@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mmaction_trainer.contract.result import Complexity, DataReport, FailureRepo
 from mmaction_trainer.contract.run import Protocol, Run
 from mmaction_trainer.data import Prepared
 from mmaction_trainer.evaluate import Predictions, Provenance
-from mmaction_trainer.storage import open_storage, publish
+from mmaction_trainer.storage import Storage, open_storage, publish
 from mmaction_trainer.storage.checkpoints import forget
 from mmaction_trainer.storage.disk import digest, read_chunks
 
@@ -36,6 +37,7 @@ def begin(run: Run, run_dir: Path) -> None:
         StorageFailure: it refuses.
     """
     storage = open_storage(run.results_uri)
+    clear(storage)
     for name in (layout.CONFIG, layout.RUN):
         storage.write(name, (run_dir / name).read_bytes())
 
@@ -56,26 +58,40 @@ def try_storage(run: Run) -> None:
     storage.delete(probe)
 
 
-def succeed(run: Run, run_dir: Path, prepared: Prepared) -> Result:
-    """Publish everything, the manifest last, and say what it holds.
+def clear(storage: Storage) -> None:
+    """Remove what attempts that were killed left half sent. Nothing is raised: not every key may see it."""
+    try:
+        storage.clear_unfinished()
+    except StorageFailure as failure:
+        print(f"warning: what killed uploads left in {storage.uri} is not removed: {failure}", flush=True)
+
+
+def describe(run: Run, run_dir: Path, prepared: Prepared) -> Result:
+    """Say what the ranks came to, and write tables and a report of it.
 
     Args:
         prepared: the data set that was trained or tested on.
+    """
+    result = summary(run, run_dir, prepared)
+    describe_test(run, run_dir, result)
+    return result
+
+
+def send(run: Run, run_dir: Path, result: Result) -> str:
+    """Publish everything, the manifest last, and return the manifest's sha256.
 
     Raises:
         StorageFailure: storage does not confirm what was sent; there is no manifest then.
     """
-    result = summary(run, run_dir, prepared)
-    describe_test(run, run_dir, result)
     folder = stage(run_dir)
-    digest = publish(open_storage(run.results_uri), folder, files_below(folder), run.job, json.loads(result.to_json()))
-    return result.model_copy(update={"manifest_sha256": digest})
+    return publish(open_storage(run.results_uri), folder, files_below(folder), run.job, json.loads(result.to_json()))
 
 
-def drop_checkpoints(run: Run) -> None:
+def drop_checkpoints(run: Run, patiently: Callable[[Callable[[], None]], None]) -> None:
     """Delete what only an attempt that goes on would need. Nothing is raised: the results are there."""
+    clear(open_storage(run.results_uri))
     try:
-        forget(open_storage(f"{run.results_uri}/{PREFIX}"))
+        patiently(lambda: forget(open_storage(f"{run.results_uri}/{PREFIX}")))
     except Exception as error:
         print(f"warning: {run.results_uri}/{PREFIX}/ is left behind: {error}", flush=True)
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 import pickle
 import sys
 import types
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +28,7 @@ def apply() -> None:
     _leave_cuda_alone_on_cpu()
     _allow_bf16_on_cpu()
     _load_own_checkpoints()
-    _write_whole_files()
+    _write_checkpoints_beside_the_training()
     _score_with_tpns_present_classifier()
 
 
@@ -112,27 +110,24 @@ def _load_own_checkpoints() -> None:
     )
 
 
-def _write_whole_files() -> None:
-    """MMEngine's local backend writes in place: a kill or a full disk leaves a torn checkpoint under its final name.
+def _write_checkpoints_beside_the_training() -> None:
+    """MMEngine writes checkpoints in the training's loop, and in place: a kill or a full disk leaves a torn one.
 
-    ``mmengine/fileio/backends/local_backend.py:LocalBackend.put``. Here a file is written beside and renamed.
+    ``mmengine/runner/checkpoint.py:save_checkpoint``, called by ``Runner.save_checkpoint``; see ``saving``.
     """
-    from mmengine.fileio.backends import LocalBackend
+    from mmengine.runner import Runner, runner
 
-    def put(self: Any, obj: bytes | memoryview, filepath: str | Path) -> None:
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with beside.open("wb") as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+    from .saving import WRITER
 
-    LocalBackend.put = put
+    stock = Runner.save_checkpoint
+
+    @functools.wraps(stock)
+    def save_checkpoint(self: Any, *args: Any, **kwargs: Any) -> None:
+        with WRITER.counted():
+            stock(self, *args, **kwargs)
+
+    Runner.save_checkpoint = save_checkpoint
+    runner.save_checkpoint = WRITER.save
 
 
 def _score_with_tpns_present_classifier() -> None:

@@ -105,7 +105,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         """Note the test."""
         scores = _scores(metrics)
         if is_main_process() and scores:
-            seconds = round(self._seconds(), 1)
+            seconds = round(self.seconds(), 1)
             self._record("test", {**scores, "videos": len(runner.test_dataloader.dataset), "seconds": seconds})
             if not runner.max_epochs:
                 self.top1 = scores["top1"]
@@ -113,7 +113,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
 
     def state(self) -> dict[str, Any]:
         """The record so far, for a checkpoint; on rank 0."""
-        return {"record": self.metrics.read_text(), "seconds": self._seconds()}
+        return {"record": self.metrics.read_text(), "seconds": self.seconds()}
 
     def restore(self, state: dict[str, Any]) -> int:
         """Go on with the record of a checkpoint; what was noted after it was lost with its work.
@@ -136,7 +136,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
         if self.best is None or top1 > self.best.top1:
             self.best = Best(top1=top1, epoch=epoch)
 
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
         """How long the ranks have worked, in attempts that this one goes on from too."""
         return self._spent + (time.monotonic() - self._started if self._started else 0.0)
 

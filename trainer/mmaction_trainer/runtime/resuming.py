@@ -8,6 +8,7 @@ which MMEngine makes equal at the end of an epoch alone.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from mmengine.registry import HOOKS
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.checkpoints import ResumePoint, Saved
 from mmaction_trainer.contract.errors import ConfigFailure, StorageFailure
+
+from .saving import WRITER
 
 KEY = "mmaction_operator"
 """Of a checkpoint: what this hook adds."""
@@ -105,8 +108,10 @@ class ResumeHook(Hook):  # type: ignore[misc]
         self._tell_of_epoch(runner, runner.epoch)
 
     def after_train(self, runner: Any) -> None:
-        """Remove what only a training that goes on needs."""
+        """Wait for the last checkpoint, and remove those that only a training that goes on needs."""
+        WRITER.wait()
         if is_main_process():
+            runner.logger.info(waiting(WRITER.waited, progress_of(runner).seconds()))
             for path in Path(layout.WORK).glob(IN_AN_EPOCH.format("*", "*", "*")):
                 path.unlink()
 
@@ -122,17 +127,26 @@ class ResumeHook(Hook):  # type: ignore[misc]
         runner.save_checkpoint(layout.WORK, name, meta=meta, by_epoch=False)
         self._tell(Saved(file=name, best=best_of(runner), epoch=runner.epoch, iteration=iteration))
         if self.last and is_main_process():
-            Path(layout.WORK, self.last).unlink(missing_ok=True)
+            WRITER.then(partial(Path(layout.WORK, self.last).unlink, missing_ok=True))
         self.last = name
 
     def _tell_of_epoch(self, runner: Any, epoch: int) -> None:
-        name = f"epoch_{epoch}.pth"
-        if is_main_process() and Path(layout.WORK, name).exists():
-            self._tell(Saved(file=name, best=best_of(runner), epoch=epoch, iteration=runner.iter))
+        self._tell(Saved(file=f"epoch_{epoch}.pth", best=best_of(runner), epoch=epoch, iteration=runner.iter))
 
     def _tell(self, saved: Saved) -> None:
+        """Tell of a checkpoint once it is written; of none that is not saved in this epoch."""
+
+        def tell() -> None:
+            if Path(layout.WORK, saved.file).exists():
+                saved.write(Path(layout.SAVED))
+
         if is_main_process():
-            saved.write(Path(layout.SAVED))
+            WRITER.then(tell)
+
+
+def waiting(waited: float, seconds: float) -> str:
+    """What checkpoints cost a training."""
+    return f"The training waited {waited:.2f} s for checkpoints, {waited / seconds:.2%} of its {seconds:.1f} s"
 
 
 def resume(runner: Any) -> None:

@@ -19,6 +19,8 @@ import torch
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
 
+from .saving import WRITER
+
 OF_SAMPLES, OF_STEPS = 1, 2
 """Streams of random numbers: those of one never follow from those of the other."""
 
@@ -122,6 +124,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):  # type: ignore[misc]
         self.sequence.begin = done * self.dataloader.batch_sampler.batch_size
         for batch_idx, batch in enumerate(self.dataloader, start=done):
             self.run_iter(batch_idx, batch)
+        WRITER.wait()  # hooks remove older checkpoints, and look whether they are there
         self.runner.call_hook("after_train_epoch")
         self._epoch += 1
 

@@ -19,6 +19,7 @@ from mmaction_trainer.contract.errors import Interrupted
 from mmaction_trainer.contract.run import STOP
 
 from .resuming import IN_AN_EPOCH, ResumeHook
+from .saving import WRITER
 
 REQUEST, STOP_AFTER, SAVED = "mmaction/stop/request", "mmaction/stop/after", "mmaction/stop/saved"
 
@@ -49,6 +50,7 @@ class StopHook(Hook):  # type: ignore[misc]
         iteration = runner.iter + 1
         name = IN_AN_EPOCH.format("stopped", runner.epoch, iteration)
         resuming_of(runner).save(runner, name)
+        WRITER.wait()
         if is_main_process():
             self.store.set(SAVED, b"1")
         self.store.wait([SAVED])
@@ -59,6 +61,7 @@ class StopHook(Hook):  # type: ignore[misc]
         if self._asked() and is_main_process() and runner.max_epochs:
             name = IN_AN_EPOCH.format("stopped", runner.epoch, runner.iter)
             resuming_of(runner).save_alone(runner, name, runner.iter)
+            WRITER.wait()
             raise interrupted(name, runner.iter)
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:

@@ -100,6 +100,13 @@ class Folder:
                     break
                 folder.rmdir()
 
+    def clear_unfinished(self) -> None:
+        """Remove files that were not written to their end."""
+        with disk_failures(self.root):
+            for path in self.root.rglob(".*.part"):
+                if is_unfinished(path.name):
+                    path.unlink(missing_ok=True)
+
     def child(self, prefix: str) -> Folder:
         """The folder ``prefix`` in this one."""
         return Folder(self._path(prefix))

@@ -64,5 +64,8 @@ class Storage(Protocol):
     def delete(self, key: str) -> None:
         """Remove the object; an absent one is no failure."""
 
+    def clear_unfinished(self) -> None:
+        """Remove what uploads that were killed have left here; none of it is an object. One that is alive may fail."""
+
     def child(self, prefix: str) -> Storage:
         """The storage of the folder ``prefix`` in this one."""

@@ -146,6 +146,19 @@ class S3:
         with self._failures(key):
             self._client.delete_object(Bucket=self.location.bucket, Key=name)
 
+    def clear_unfinished(self) -> None:
+        """Abort uploads in parts: they cost as much as objects do, and no listing of objects shows them."""
+        top = self.location.prefix
+        with self._failures():
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.location.bucket, Prefix=f"{top}/" if top else ""
+            )
+            for page in pages:
+                for left in page.get("Uploads", []):
+                    self._client.abort_multipart_upload(
+                        Bucket=self.location.bucket, Key=left["Key"], UploadId=left["UploadId"]
+                    )
+
     def child(self, prefix: str) -> S3:
         """The storage below ``prefix``, over the same connections."""
         return S3(S3Location(self.location.bucket, self._key(prefix)), self._client)
