@@ -43,9 +43,21 @@ def kill_the_ranks(process: subprocess.Popen[str], machine: Machine) -> None:
 
 def take_memory(machine: Machine) -> None:
     """Let one rank have no more memory than it has: its next allocation fails."""
-    ranks = [pid for pid in working(machine) if b"runtime.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     with suppress(ProcessLookupError):
-        prlimit(max(ranks), RLIMIT_AS, (1 << 20, 1 << 20))
+        prlimit(max(ranks(machine)), RLIMIT_AS, (1 << 20, 1 << 20))
+
+
+def ranks(machine: Machine) -> list[int]:
+    """Processes that torchrun started; a loader has a rank's command line too."""
+    (torchrun,) = (pid for pid in working(machine) if b"torch.distributed.run" in words_of(pid))
+    return [int(child) for child in Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split()]
+
+
+def words_of(pid: int) -> bytes:
+    """The command line of a process."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def working(machine: Machine) -> list[int]:
