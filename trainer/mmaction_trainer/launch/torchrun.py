@@ -16,8 +16,9 @@ from mmaction_trainer.contract.errors import CollectiveFailure, Failure, MemoryF
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
+from .memory import oom_kills
+
 ENDED_BY_SIGNAL = re.compile(r"rank\s*:\s*(\d+)[^\n]*\n\s*exitcode\s*:\s*-(\d+)\b")
-OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 PORT_TAKEN = re.compile(r"EADDRINUSE|Address already in use")
 
 
@@ -118,15 +119,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def oom_kills() -> int | None:
-    """How many processes this machine's kernel has killed as memory ran out; None where it does not say."""
-    try:
-        found = OOM_KILLS.search(Path("/proc/vmstat").read_text())
-    except OSError:
-        return None
-    return int(found[1]) if found else None
-
-
 def cause(reports: Path, output: str, memory_ran_out: bool | None = None) -> Failure:
     """The failure of the rank that failed first.
 
@@ -135,7 +127,7 @@ def cause(reports: Path, output: str, memory_ran_out: bool | None = None) -> Fai
     Args:
         reports: the folder where ranks leave their failures.
         output: what torchrun and the ranks printed.
-        memory_ran_out: whether the kernel killed processes meanwhile to have memory; None where that is not known.
+        memory_ran_out: whether the kernel killed processes here meanwhile to have memory; None where that is not known.
     """
     found = [(file.stat().st_mtime_ns, FailureReport.read(file)) for file in reports.glob("rank-*.json")]
     found.sort(key=lambda item: (item[1].failure == CollectiveFailure.name, item[0]))
