@@ -129,7 +129,7 @@ class Attempt:
         result = results.succeed(self.run, self.run_dir, self.prepared)
         if self.uploading:
             self.uploading.abandon()
-            results.drop_checkpoints(self.run)
+        results.clear_away(self.run)
         print(f"Succeeded. Results are in {result.results_uri}.", flush=True)
         return result
 

@@ -16,7 +16,7 @@ from mmaction_trainer.contract.result import Complexity, DataReport, FailureRepo
 from mmaction_trainer.contract.run import Protocol, Run
 from mmaction_trainer.data import Prepared
 from mmaction_trainer.evaluate import Predictions, Provenance
-from mmaction_trainer.storage import open_storage, publish
+from mmaction_trainer.storage import MANIFEST, open_storage, publish, read_manifest
 from mmaction_trainer.storage.checkpoints import forget
 from mmaction_trainer.storage.disk import digest, read_chunks
 
@@ -72,12 +72,19 @@ def succeed(run: Run, run_dir: Path, prepared: Prepared) -> Result:
     return result.model_copy(update={"manifest_sha256": digest})
 
 
-def drop_checkpoints(run: Run) -> None:
-    """Delete what only an attempt that goes on would need. Nothing is raised: the results are there."""
+def clear_away(run: Run) -> None:
+    """Delete what attempts left that are not in the manifest: checkpoints to go on from, and logs of those that failed.
+
+    Nothing is raised: the results are there.
+    """
     try:
-        forget(open_storage(f"{run.results_uri}/{PREFIX}"))
+        storage = open_storage(run.results_uri)
+        kept = {MANIFEST, *(entry.path for entry in read_manifest(storage).objects)}
+        forget(storage.child(PREFIX))
+        for key in [stored.key for stored in storage.list() if stored.key not in kept]:
+            storage.delete(key)
     except Exception as error:
-        print(f"warning: {run.results_uri}/{PREFIX}/ is left behind: {error}", flush=True)
+        print(f"warning: what attempts left beside {run.results_uri}/{MANIFEST} stays: {error}", flush=True)
 
 
 def keep(run: Run, run_dir: Path) -> None:
