@@ -13,7 +13,8 @@ T = TypeVar("T")
 KINDS = {
     "rank killed": 2,
     "rank terminated": 1,
-    "launcher killed": 2,
+    "launcher killed": 1,
+    "launcher killed while it sends": 1,
     "pod deleted": 1,
     "pod evicted": 1,
     "node lost": 1,

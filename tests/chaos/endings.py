@@ -42,8 +42,16 @@ def of_success(name: str, epochs: int, status: Mapping[str, Any]) -> Left:
     return Left(problems, {"epochs": epochs, "validations": sum(line["stage"] == "val" for line in lines)})
 
 
-def unfinished_uploads(server: S3Server, namespace: str) -> list[str]:
-    """Uploads in parts, of a namespace's jobs, that nobody has completed or given up."""
+@dataclass(frozen=True, order=True)
+class Upload:
+    """An upload in parts that nobody has completed or given up: its job's name, and its key."""
+
+    job: str
+    key: str
+
+
+def unfinished_uploads(server: S3Server, namespace: str) -> list[Upload]:
+    """Those of a namespace's jobs."""
     found = client(server).list_multipart_uploads(Bucket=RESULTS).get("Uploads", [])
-    mine = [upload for upload in found if f"/{namespace}/" in upload["Key"]]
-    return sorted(f"{upload['Key']} since {upload['Initiated']:%H:%M:%S}" for upload in mine)
+    split = [upload["Key"].split("/") for upload in found]  # of s3://results/team
+    return sorted(Upload(parts[2], "/".join(parts)) for parts in split if parts[1] == namespace)

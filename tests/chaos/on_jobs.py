@@ -16,9 +16,12 @@ from mmaction_operator.ports import PortRange, choose, start_of
 from tests.cluster.cgroups import ROOT
 
 from .drawing import Round
+from .endings import unfinished_uploads
 from .scene import Part, Target
 from .stage import Disturbance, Stage
 
+SLOW = 1000
+"""KB/s: at this, a checkpoint of 18 MB is under way for long enough."""
 ROOM = 32 << 20
 """Bytes that a container may still take when it is to run out of memory."""
 TAKES = 512 << 20
@@ -37,6 +40,23 @@ def send(part: Part, number: signal.Signals, at: Stage, round_: Round) -> str:
     """Send a signal to a process."""
     target = at.target(part, round_)
     os.kill(target.process.pid, number)
+    return str(target)
+
+
+def kill_while_it_sends(at: Stage, round_: Round) -> str:
+    """Kill a launcher in the middle of a checkpoint that it sends in parts; so that there is one, the way is slow."""
+
+    def sending() -> list[Target]:
+        jobs = {upload.job for upload in unfinished_uploads(at.scene.cluster.s3, at.scene.namespace)}
+        return [each for each in at.scene.targets("launcher") if each.job in jobs]
+
+    at.scene.storage.add("bandwidth", towards="server", rate=SLOW)
+    try:
+        target = round_.of(at.wait_for(sending))
+        at.meet(target.job, round_)
+        os.kill(target.process.pid, signal.SIGKILL)
+    finally:
+        at.scene.storage.mend()
     return str(target)
 
 
@@ -146,6 +166,7 @@ DISTURBANCES: dict[str, Disturbance] = {
     "rank killed": partial(send, "rank", signal.SIGKILL),
     "rank terminated": partial(send, "rank", signal.SIGTERM),
     "launcher killed": partial(send, "launcher", signal.SIGKILL),
+    "launcher killed while it sends": kill_while_it_sends,
     "pod deleted": delete_pod,
     "pod evicted": evict_pod,
     "job suspended": suspend,

@@ -55,9 +55,9 @@ class Stage:
         self.meet(target.job, round_)
         return target
 
-    def job(self, round_: Round, wanted: Callable[[Known], bool] = lambda _: True) -> Known:
+    def job(self, round_: Round) -> Known:
         """The job that a round meets."""
-        job = round_.of(self.wait_for(lambda: [each for each in self.stream.open if each.status and wanted(each)]))
+        job = round_.of(self.wait_for(lambda: [each for each in self.stream.open if each.status]))
         self.meet(job.name, round_)
         return job
 
