@@ -45,6 +45,10 @@ e2e: tools ## the tests in a real browser and on real nodes (root; installs what
 	$(BIN)/python -m tests.cluster packages
 	$(BIN)/python -m pytest tests/browser tests/e2e
 
+.PHONY: chaos
+chaos: tools ## disturb trainings on real nodes, and hold what they leave to the promise (root; half an hour)
+	$(BIN)/python -m tests.chaos $(OPTIONS)
+
 .PHONY: cluster
 cluster: tools ## start a cluster of two real nodes and an S3 server to work with (root)
 	$(BIN)/python -m tests.cluster up
@@ -77,7 +81,7 @@ release: tools ## chart, images, wheel, bills of materials and checksums, in dis
 check: setup ## style, types, import rules, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy operator trainer bench tests/cluster scripts/images.py scripts/release.py scripts/base_image.py
+	$(BIN)/mypy operator trainer bench tests/cluster tests/chaos scripts/images.py scripts/release.py scripts/base_image.py
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate.py --check
 
@@ -112,4 +116,4 @@ lock: setup ## resolve the dependencies anew, hashes only
 
 .PHONY: clean
 clean: ## remove what the targets wrote, the environment included
-	rm -rf $(VENV) .demo .cluster build dist
+	rm -rf $(VENV) .demo .cluster build dist chaos.jsonl

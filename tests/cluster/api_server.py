@@ -8,7 +8,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from .authority import Authority, Credentials
-from .process import running
+from .process import Process, running
 from .programs import program
 from .slot import Slot, hold_slot
 from .times import timed
@@ -44,6 +44,7 @@ class ApiServer:
     authority: Authority
     service_account_key: Path
     administrator: Credentials
+    process: Process | None = None
 
     PORT = 6443
 
@@ -128,6 +129,15 @@ class ApiServer:
         except OSError:
             return False
 
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Killed while the body runs, and started again after it; what etcd has stays."""
+        assert self.process, "not the server that a context manager gave"
+        self.process.kill()
+        yield
+        self.process.start()
+        self.process.wait_until(self.is_ready)
+
 
 @contextmanager
 def start_api_server() -> Iterator[ApiServer]:
@@ -159,7 +169,7 @@ def serve(slot: Slot, address: str, options: Sequence[str | Path] = ()) -> Itera
             words = [*command(server, serving, etcd_url), *options]
             process = stack.enter_context(running("kube-apiserver", words, slot.folder))
             process.wait_until(server.is_ready)
-        yield server
+        yield replace(server, process=process)
 
 
 def etcd(url: str, peer_url: str, folder: Path) -> list[str | Path]:

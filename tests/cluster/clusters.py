@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,13 +23,41 @@ from .times import timed
 S3_NAME = "s3.storage.svc.cluster.local"
 
 
+class Machine:
+    """What a node runs on: it can be switched off, and on again.
+
+    Args:
+        node: starts the node, for as long as the machine is on.
+    """
+
+    def __init__(self, node: Callable[[], AbstractContextManager[Node]]) -> None:
+        self._node, self._on = node, ExitStack()
+
+    def on(self) -> Node:
+        """Start the node; what its disk holds is as it was."""
+        return self._on.enter_context(self._node())
+
+    def off(self) -> None:
+        """End the node and all that runs on it, as a power cut does."""
+        self._on.close()
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A cluster of real nodes, and an S3 server that its pods and this machine reach."""
 
     server: ApiServer
-    nodes: tuple[Node, ...]
+    nodes: list[Node]
     s3: S3Server
+    machines: tuple[Machine, ...]
+
+    @contextmanager
+    def without(self, number: int) -> Iterator[None]:
+        """Without one node, by its place in ``nodes``, while the body runs; then it is back, and ready."""
+        self.machines[number].off()
+        yield
+        self.nodes[number] = self.machines[number].on()
+        wait_until_ready(self.server, self.nodes)
 
     @property
     def s3_in_pods(self) -> str:
@@ -60,9 +88,12 @@ def start_cluster(*, nodes: int = 2, images: Images | None = None) -> Iterator[C
         name_s3(server, s3)
         with timed(f"{nodes} nodes ready"):
             joining = partial(start_node, slot_folder=slot.folder, server=server, network=network, seed=seed)
-            started = tuple(stack.enter_context(joining(number)) for number in range(1, nodes + 1))
+            machines = tuple(Machine(partial(joining, number)) for number in range(1, nodes + 1))
+            for machine in machines:
+                stack.callback(machine.off)
+            started = [machine.on() for machine in machines]
             wait_until_ready(server, started)
-        yield Cluster(server, started, s3)
+        yield Cluster(server, started, s3, machines)
 
 
 def name_s3(server: ApiServer, s3: S3Server) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .namespaces import Namespaces, hold, run
@@ -52,6 +52,11 @@ class Network:
             if other != number:
                 node.run("ip", "route", "add", self.pods(other), "via", self.node(other))
         node.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+    def disconnect(self, number: int) -> None:
+        """Take away the cable of a node that has ended, unless the kernel has done so already."""
+        with suppress(RuntimeError):
+            self.switch.run("ip", "link", "delete", f"node-{number}")
 
 
 @contextmanager

@@ -51,6 +51,8 @@ class Node:
 def start_node(number: int, *, slot_folder: Path, server: ApiServer, network: Network, seed: Path) -> Iterator[Node]:
     """A node for as long as the body runs; registered, though not ready, when it begins.
 
+    One that was there before has its disk as it left it.
+
     Args:
         number: from 1.
         slot_folder: the cluster's folder; the node's is below it.
@@ -77,6 +79,7 @@ def start_node(number: int, *, slot_folder: Path, server: ApiServer, network: Ne
     finally:  # what ran in the namespaces has ended with them
         for process in parts:
             process.kill()
+        network.disconnect(number)
 
 
 def components(node: Node) -> dict[str, list[str | Path]]:
@@ -97,7 +100,7 @@ def components(node: Node) -> dict[str, list[str | Path]]:
 def furnish(node: Node, own: Path, seed: Path) -> None:
     """Give a node its own files: mounts that nobody outside sees, and that end with the node."""
     for folder in ("lib", "log", "kernel"):
-        (own / folder).mkdir(parents=True)
+        (own / folder).mkdir(parents=True, exist_ok=True)
     commands: list[Sequence[str]] = [
         ("mount", "--make-rshared", "/"),
         ("mount", "-t", "tmpfs", "tmpfs", "/run"),
@@ -120,7 +123,7 @@ def configure(node: Node, own: Path, server: ApiServer, network: Network, number
     lib = own / "lib"
     (lib / "containerd.toml").write_text(CONTAINERD)
     conflist = lib / "cni" / "net.d" / "10-pods.conflist"
-    conflist.parent.mkdir(parents=True)
+    conflist.parent.mkdir(parents=True, exist_ok=True)
     conflist.write_text(json.dumps(cni(network.pods(number))))
     (lib / "resolv.conf").write_text("")
     write(lib / "kubelet.yaml", kubelet_settings(server, network, serving, cgroup))

@@ -26,12 +26,17 @@ class Process:
     def __init__(self, name: str, command: Sequence[str | Path], folder: Path) -> None:
         self.name, self.command = name, [str(word) for word in command]
         self.log = folder / "log" / f"{name}.log"
+        self.folder = folder
         self.log.parent.mkdir(exist_ok=True)
+        self.start()
+
+    def start(self) -> None:
+        """Start it; one that has ended, again."""
         with self.log.open("ab") as output:
             self.running = subprocess.Popen(
                 [*ENDS_WITH_ITS_PARENT, str(os.getpid()), *self.command],
-                cwd=folder,
-                env={**os.environ, MARK: str(folder)},
+                cwd=self.folder,
+                env={**os.environ, MARK: str(self.folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -159,18 +159,22 @@ def fill(containerd: Containerd, images: Images, content: Path) -> None:
 
 
 def mounts_from(seed: Path, root: Path) -> list[list[str]]:
-    """Make ``root`` a containerd's folder like ``seed``; the mounts that this still takes, as commands."""
+    """Make ``root`` a containerd's folder like ``seed``; the mounts that this still takes, as commands.
+
+    A containerd that ran there goes on with what it had.
+    """
     for database in DATABASES:
-        (root / database).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(seed / database, root / database)
+        if not (root / database).exists():
+            (root / database).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(seed / database, root / database)
     written = {name: root / f".content-{name}" for name in ("upper", "work")}
     for folder in (root / CONTENT, *written.values()):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
     layers = f"lowerdir={seed / CONTENT},upperdir={written['upper']},workdir={written['work']}"
     commands = [["mount", "-t", "overlay", "overlay", "-o", layers, str(root / CONTENT)]]
     for snapshot in sorted((seed / SNAPSHOTS / "snapshots").iterdir()):
         target = root / SNAPSHOTS / "snapshots" / snapshot.name
-        target.mkdir(parents=True)
+        target.mkdir(parents=True, exist_ok=True)
         commands.append(["mount", "--bind", "-o", "ro", str(snapshot), str(target)])
     return commands
 

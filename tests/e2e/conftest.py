@@ -15,18 +15,14 @@ from typing import Any
 import pytest
 import yaml
 
-from examples.demo import clips
 from mmaction_trainer.storage import Storage, open_storage
 from tests.cluster import cgroups, process
 from tests.cluster.api_server import ApiServer
-from tests.cluster.chart import CHART
 from tests.cluster.clusters import Cluster
 
-from .jobs import helm, image_values, with_credentials
+from .jobs import installed, put_clips, with_credentials
 
 _numbers = count()
-
-CLIPS = Path(__file__).parents[1] / "data" / "clips"
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -190,16 +186,7 @@ def shell(cluster: Cluster, namespace: str, tmp_path: Path) -> Shell:
 @pytest.fixture(scope="session")
 def data(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A data set of real clips in S3, and a bucket for results."""
-    folder = tmp_path_factory.mktemp("data") / "six"
-    clips.build(CLIPS, folder, train=2, test=1)
-    cluster.s3.bucket("datasets")
-    cluster.s3.bucket("results")
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            target = cluster.s3.folder / "datasets" / "six" / file.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(file.read_bytes())
-    return "s3://datasets/six"
+    return put_clips(cluster, tmp_path_factory.mktemp("data") / "six")
 
 
 @pytest.fixture
@@ -213,13 +200,8 @@ def results(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 @pytest.fixture(scope="module")
 def operator(cluster: Cluster, images: dict[str, str]) -> Iterator[str]:
     """The operator, installed from its chart under the restricted pod security level; its namespace."""
-    namespace = "mmaction-system"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    cluster.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
-    where = ("--namespace", namespace, "--wait", "--timeout", "120s")
-    helm(cluster, "install", "mmaction", CHART, *where, *image_values(images))
-    yield namespace
-    helm(cluster, "uninstall", "mmaction", "--namespace", namespace, "--wait")
+    with installed(cluster, images) as namespace:
+        yield namespace
 
 
 @pytest.fixture

@@ -6,13 +6,17 @@ import hashlib
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from examples.demo import clips
 from mmaction_trainer.storage import Storage
 from mmaction_trainer.storage.published import verify
+from tests.clips import CLIPS
+from tests.cluster.chart import CHART
 from tests.cluster.clusters import Cluster
 from tests.cluster.programs import program
 from tests.cluster.s3 import S3Server
@@ -37,6 +41,31 @@ def image_values(images: dict[str, str]) -> list[str]:
         repository, tag = image.rsplit(":", 1)
         words += ["--set", f"{part}.repository={repository}", "--set", f"{part}.tag={tag}"]
     return words
+
+
+@contextmanager
+def installed(cluster: Cluster, images: dict[str, str], *values: str) -> Iterator[str]:
+    """The operator, installed from its chart under the restricted pod security level; its namespace."""
+    namespace = "mmaction-system"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    where = ("--namespace", namespace, "--wait", "--timeout", "120s")
+    helm(cluster, "install", "mmaction", CHART, *where, *image_values(images), *values)
+    yield namespace
+    helm(cluster, "uninstall", "mmaction", "--namespace", namespace, "--wait")
+
+
+def put_clips(cluster: Cluster, folder: Path) -> str:
+    """A data set of real clips in S3, made in a folder, and a bucket for results; its URI."""
+    clips.build(CLIPS, folder, train=2, test=1)
+    cluster.s3.bucket("datasets")
+    cluster.s3.bucket("results")
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            target = cluster.s3.folder / "datasets" / "six" / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    return "s3://datasets/six"
 
 
 def with_credentials(cluster: Cluster, namespace: str) -> str:

@@ -16,11 +16,11 @@ import pytest
 import yaml
 
 from examples.demo import clips
+from tests.clips import CLIPS
 from tests.cluster.clusters import Cluster
 from tests.cluster.programs import cache_folder
 from tests.documents import ROOT, WALKS, fences, type_in
 
-from .conftest import CLIPS
 from .jobs import SECRET, a_job, ended, until, with_credentials
 
 _numbers = count()

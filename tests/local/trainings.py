@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mmaction_trainer.contract.checkpoints import INDEX, PREFIX, StoredCheckpoints
-from mmaction_trainer.storage import open_storage, verify
+from mmaction_trainer.storage import MANIFEST, open_storage, read_manifest, verify
 
 from .conftest import Machine
 
@@ -33,13 +33,15 @@ def left_alone(root: Path, dataset: Path, epochs: int) -> Path:
 
 
 def check_same(place: Path, alone: Path) -> None:
-    """The same curve, scores and weights, bit for bit; what only a resumed attempt needs is gone."""
+    """The same curve, scores and weights, bit for bit; and nothing of the attempts that failed beside them."""
     assert curve(place) == curve(alone)
     mine, theirs = weights(place), weights(alone)
     assert mine.keys() == theirs.keys()
     assert not [name for name in mine if not torch.equal(mine[name], theirs[name])]
-    assert verify(open_storage(str(place))) == []
-    assert not (place / PREFIX).exists() or not list((place / PREFIX).rglob("*.*"))
+    storage = open_storage(str(place))
+    assert verify(storage) == []
+    listed = {entry.path for entry in read_manifest(storage).objects}
+    assert {stored.key for stored in storage.list()} == {MANIFEST, *listed}
 
 
 def curve(place: Path) -> list[tuple[Any, ...]]:

@@ -68,6 +68,19 @@ def test_a_crash_is_named_by_its_signal_and_rank(tmp_path: Path) -> None:
     assert str(failure).startswith("rank 1: crashed: SIGSEGV")
 
 
+def test_a_rank_that_torchrun_told_to_end_is_not_to_blame(tmp_path: Path) -> None:
+    told = "Failures:\n[1]:\n  rank      : 0 (local_rank: 0)\n  exitcode  : -15 (pid: 11)\n"
+    output = f"{told}Root Cause (first observed failure):\n{ended_by(signal.SIGKILL)}"
+    assert cause(tmp_path, output, memory_ran_out=False).where == "rank 1"
+    assert isinstance(cause(tmp_path, output, memory_ran_out=True), MemoryFailure)
+
+
+def test_a_rank_that_torchrun_killed_as_it_would_not_end_is_not_to_blame(tmp_path: Path) -> None:
+    killed = "Failures:\n[1]:\n  rank      : 0 (local_rank: 0)\n  exitcode  : -9 (pid: 11)\n"
+    output = f"{killed}Root Cause (first observed failure):\n{ended_by(signal.SIGSEGV)}"
+    assert str(cause(tmp_path, output, memory_ran_out=False)).startswith("rank 1: crashed: SIGSEGV")
+
+
 def ended_by(signum: signal.Signals) -> str:
     """The end of what torchrun prints of two ranks, of which one was ended by a signal and the other by losing it."""
     other = "  rank      : 0 (local_rank: 0)\n  exitcode  : 16 (pid: 11)\n"

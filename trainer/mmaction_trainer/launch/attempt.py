@@ -103,6 +103,8 @@ class Attempt:
             weights.fetch(self.run.pretrained, self.run_dir, self.cache / "weights")
         self.tell("Preparing", "looking for checkpoints")
         self.resumed = checkpoints.bring(self.run, self.run_dir, self.prepared.digest, lambda count: self.stop.check())
+        if self.resumed and self.node_rank == 0:
+            results.bring_records(self.run, self.run_dir)
 
     def train(self) -> None:
         """Meet the other nodes, then run the ranks."""
@@ -133,7 +135,7 @@ class Attempt:
         digest = self.patiently(lambda: results.send(self.run, self.run_dir, result))
         if self.uploading:
             self.uploading.abandon()
-            results.drop_checkpoints(self.run, self.patiently)
+        results.clear_away(self.run, self.patiently)
         print(f"Succeeded. Results are in {result.results_uri}.", flush=True)
         return result.model_copy(update={"manifest_sha256": digest})
 

@@ -17,7 +17,7 @@ from mmaction_trainer.contract.result import Complexity, DataReport, FailureRepo
 from mmaction_trainer.contract.run import Protocol, Run
 from mmaction_trainer.data import Prepared
 from mmaction_trainer.evaluate import Predictions, Provenance
-from mmaction_trainer.storage import Storage, open_storage, publish
+from mmaction_trainer.storage import MANIFEST, Storage, open_storage, publish, read_manifest
 from mmaction_trainer.storage.checkpoints import forget
 from mmaction_trainer.storage.disk import digest, read_chunks
 
@@ -87,13 +87,25 @@ def send(run: Run, run_dir: Path, result: Result) -> str:
     return publish(open_storage(run.results_uri), folder, files_below(folder), run.job, json.loads(result.to_json()))
 
 
-def drop_checkpoints(run: Run, patiently: Callable[[Callable[[], None]], None]) -> None:
-    """Delete what only an attempt that goes on would need. Nothing is raised: the results are there."""
-    clear(open_storage(run.results_uri))
+def clear_away(run: Run, patiently: Callable[[Callable[[], None]], None]) -> None:
+    """Delete what attempts left that are not in the manifest: checkpoints to go on from, and logs of those that failed.
+
+    Nothing is raised: the results are there.
+    """
+    storage = open_storage(run.results_uri)
+    clear(storage)
     try:
-        patiently(lambda: forget(open_storage(f"{run.results_uri}/{PREFIX}")))
+        patiently(lambda: leave_what_is_listed(storage))
     except Exception as error:
-        print(f"warning: {run.results_uri}/{PREFIX}/ is left behind: {error}", flush=True)
+        print(f"warning: what attempts left beside {run.results_uri}/{MANIFEST} stays: {error}", flush=True)
+
+
+def leave_what_is_listed(storage: Storage) -> None:
+    """Delete what the manifest does not name; lists of checkpoints before these."""
+    listed = {MANIFEST, *(entry.path for entry in read_manifest(storage).objects)}
+    forget(storage.child(PREFIX))
+    for key in [stored.key for stored in storage.list() if stored.key not in listed]:
+        storage.delete(key)
 
 
 def keep(run: Run, run_dir: Path) -> None:
@@ -223,6 +235,18 @@ def outcome(run: Run, outcome: Any, *, world_size: int | None = None, **rest: An
 def of_nothing_known(node_rank: int, error: FailureReport) -> Result:
     """The result of an attempt that failed before it knew what it was told."""
     return Result(outcome="Failed", results_uri="", port=0, world_size=0, node_rank=node_rank, error=error)
+
+
+def bring_records(run: Run, run_dir: Path) -> None:
+    """Have here what the trackers of earlier attempts left, so that the results show all of a training's course.
+
+    Raises:
+        StorageFailure: storage does not give it.
+    """
+    storage = open_storage(run.results_uri)
+    for folder in (layout.TENSORBOARD, layout.MLRUNS, layout.WANDB):
+        for stored in list(storage.list(folder)):
+            storage.download(stored.key, run_dir / stored.key)
 
 
 def stage(run_dir: Path) -> Path:

@@ -16,8 +16,11 @@ from mmaction_trainer.contract.errors import CollectiveFailure, Failure, MemoryF
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
+from .memory import oom_kills
+
 ENDED_BY_SIGNAL = re.compile(r"rank\s*:\s*(\d+)[^\n]*\n\s*exitcode\s*:\s*-(\d+)\b")
-OOM_KILLS = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
+ROOT_CAUSE = "Root Cause"
+"""What torchrun prints above the rank that failed first, below those that failed then."""
 PORT_TAKEN = re.compile(r"EADDRINUSE|Address already in use")
 
 
@@ -118,15 +121,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def oom_kills() -> int | None:
-    """How many processes this machine's kernel has killed as memory ran out; None where it does not say."""
-    try:
-        found = OOM_KILLS.search(Path("/proc/vmstat").read_text())
-    except OSError:
-        return None
-    return int(found[1]) if found else None
-
-
 def cause(reports: Path, output: str, memory_ran_out: bool | None = None) -> Failure:
     """The failure of the rank that failed first.
 
@@ -135,20 +129,27 @@ def cause(reports: Path, output: str, memory_ran_out: bool | None = None) -> Fai
     Args:
         reports: the folder where ranks leave their failures.
         output: what torchrun and the ranks printed.
-        memory_ran_out: whether the kernel killed processes meanwhile to have memory; None where that is not known.
+        memory_ran_out: whether the kernel killed processes here meanwhile to have memory; None where that is not known.
     """
     found = [(file.stat().st_mtime_ns, FailureReport.read(file)) for file in reports.glob("rank-*.json")]
     found.sort(key=lambda item: (item[1].failure == CollectiveFailure.name, item[0]))
     if found and found[0][1].failure != CollectiveFailure.name:
         return found[0][1].cause
-    if ended := ENDED_BY_SIGNAL.search(output):
-        return of_signal(int(ended[1]), int(ended[2]), memory_ran_out)
+    if ended := ended_by_signal(output):
+        return of_signal(*ended, memory_ran_out)
     if not found and PORT_TAKEN.search(output):
         return PortFailure("rendezvous", "the port was taken between the probe and torchrun")
     if found:
         return found[0][1].cause
     lines = [line for line in output.splitlines() if line.strip(" =-")]
     return Failure("torchrun", lines[-1][:400] if lines else "ended without a word", do="The log has the rest.")
+
+
+def ended_by_signal(output: str) -> tuple[int, int] | None:
+    """The rank that a signal ended, and its number: not one that torchrun told to end, where another was before it."""
+    others, _, first = output.partition(ROOT_CAUSE)
+    found = [(int(rank), int(number)) for part in (first, others) for rank, number in ENDED_BY_SIGNAL.findall(part)]
+    return min(found, key=lambda each: each[1] == signal.SIGTERM, default=None)
 
 
 def of_signal(rank: int, number: int, memory_ran_out: bool | None) -> Failure:

@@ -1,0 +1,43 @@
+"""What a job has in storage once its results are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmaction_trainer.contract.checkpoints import PREFIX
+from mmaction_trainer.launch.results import bring_records, clear_away, files_below, stage
+from mmaction_trainer.storage import MANIFEST, open_storage, publish
+from tests.run_folders import a_run
+
+
+def test_nothing_stays_beside_results_that_attempts_before_left(tmp_path: Path) -> None:
+    run = a_run("uid-1", port=1, results=tmp_path / "results")
+    storage = open_storage(run.results_uri)
+    for key in (f"{PREFIX}/1/checkpoints.json", f"{PREFIX}/1/epoch_1.pth", "logs/first/first.log", "metrics.jsonl"):
+        storage.write(key, b"of the first attempt")
+    (tmp_path / "metrics.jsonl").write_bytes(b"of the second")
+    publish(storage, tmp_path, ["metrics.jsonl"], run.job, {})
+    clear_away(run, patiently=lambda do: do())
+    assert {stored.key for stored in storage.list()} == {MANIFEST, "metrics.jsonl"}
+    assert storage.read("metrics.jsonl") == b"of the second"
+
+
+def test_without_a_manifest_everything_stays(tmp_path: Path) -> None:
+    run = a_run("uid-1", port=1, results=tmp_path / "results")
+    storage = open_storage(run.results_uri)
+    keys = {f"{PREFIX}/1/checkpoints.json", "logs/first/first.log"}
+    for key in keys:
+        storage.write(key, b"of the first attempt")
+    clear_away(run, patiently=lambda do: do())
+    assert {stored.key for stored in storage.list()} == keys
+
+
+def test_event_files_of_attempts_that_were_gone_on_from_are_results_too(tmp_path: Path) -> None:
+    run = a_run("uid-1", port=1, results=tmp_path / "results")
+    first = "tensorboard/events.out.tfevents.1.first"
+    open_storage(run.results_uri).write(first, b"of the first attempt")
+    run_dir = tmp_path / "run"
+    (run_dir / "tensorboard").mkdir(parents=True)
+    (run_dir / "tensorboard" / "events.out.tfevents.2.second").write_bytes(b"of the second")
+    bring_records(run, run_dir)
+    assert files_below(stage(run_dir)) == [first, "tensorboard/events.out.tfevents.2.second"]
