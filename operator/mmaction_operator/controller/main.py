@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ from .board import ProgressBoard
 from .metrics import BY_PHASE, Metrics, State, phase_of
 from .reconciler import Reconciler
 from .resources import BY_TRAINJOB, BY_UID, JOBS, PODS, TRAINJOBS, own_uid, trainjob_of, trainjob_uid
-from .web import Posts, Web, server
+from .web import Posts, Web, serve, server
 
 log = logging.getLogger(__name__)
 
@@ -156,14 +155,10 @@ class Application:
         Raises:
             LeadershipLost: end the process at once.
         """
-        options = self.options
-        web = server(options.address, self.web())
-        self.controller.crew.start("web", lambda: serve(web))
+        web, crew = server(self.options.address, self.web()), self.controller.crew
+        crew.start("web", lambda: serve(web, crew.stopping))
         log.info("answering HTTP at port %d", web.server_address[1])
-        try:
-            self.controller.run(*self.electors)
-        finally:
-            web.shutdown()
+        self.controller.run(*self.electors)
 
     def web(self) -> Web:
         """What is answered over HTTP."""
@@ -184,12 +179,6 @@ class Application:
             if informer.seconds_since_last_byte > SILENCE:
                 return f"nothing was heard of a watch for {informer.seconds_since_last_byte:.0f} s"
         return ""
-
-
-def serve(web: ThreadingHTTPServer) -> None:
-    """Answer until told to stop."""
-    with web:
-        web.serve_forever(0.2)
 
 
 def stop_when_told(controller: Controller) -> None:
