@@ -13,12 +13,12 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 
 
-def wait_until(condition: Callable[[], Any], within: float = 60) -> None:
-    """Wait until something is so."""
+def wait_until(condition: Callable[[], Any], within: float = 60, every: float = 0.1) -> None:
+    """Wait until something is so, looking again every so many seconds."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
+        time.sleep(every)
 
 
 def launch_controller(kubeconfig: Path, log: Path, *more: str, pod: str = "") -> subprocess.Popen[bytes]:
