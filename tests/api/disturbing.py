@@ -96,7 +96,7 @@ class Disturbed:
 
     @property
     def leader(self) -> str:
-        """Who holds the Lease of the jobs, by the name of its process's user; empty for nobody."""
+        """Who holds the Lease of the jobs, in the Lease's words; empty for nobody."""
         path = f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/jobs"
         return str(self.server.request("GET", path).body.get("spec", {}).get("holderIdentity") or "")
 

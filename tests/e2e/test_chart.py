@@ -55,10 +55,11 @@ def team(cluster: Cluster, name: str) -> str:
 
 
 def left(cluster: Cluster, namespace: str) -> list[str]:
-    """What an installation has left in its namespace, or beyond namespaces."""
+    """What an installation has left in its namespace, or beyond it."""
     get = ("get", "--output=name")
     inside = cluster.server.kubectl(*get, ",".join(KINDS), f"--namespace={namespace}").split()
     beyond = cluster.server.kubectl(*get, "clusterroles,clusterrolebindings").split()
+    beyond += cluster.server.kubectl(*get, "leases", "--all-namespaces").split()
     usual = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
     return [name for name in inside if name not in usual] + [name for name in beyond if "mmaction" in name]
 
