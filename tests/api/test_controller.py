@@ -213,6 +213,7 @@ def test_another_replica_leads_within_the_leases_time_and_nothing_is_lost_or_dou
     apply(server, namespace, "job-0")
     wait_until(lambda: all_in(server, namespace, "Succeeded"))
     second = start_controller(server.kubeconfig, tmp_path / "second", lease)
+    wait_until(lambda: "holds it" in (tmp_path / "second").read_text())  # on one machine they have two names
     for number in range(1, 9):
         apply(server, namespace, f"job-{number}")
     wait_until(lambda: bool(held(server, "jobs", namespace)))
