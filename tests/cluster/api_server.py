@@ -93,6 +93,8 @@ class ApiServer:
     def define(self, definition: Path) -> None:
         """Serve what a CustomResourceDefinition describes, from now on; every field of it is checked."""
         self.kubectl("apply", "--server-side", "--validate=strict", "-f", definition)
+        # kubectl fails where a condition is waited for before there are any.
+        self.kubectl("wait", "--for=jsonpath={.status.conditions}", "--timeout=30s", "-f", definition)
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", definition)
 
     def make_namespace(self, name: str) -> None:
