@@ -75,7 +75,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
 @contextmanager
 def controller(recorded: Recorded, log: Path) -> Iterator[int]:
     """A controller as its chart runs it; the port where it answers."""
-    more = (f"--lease={SYSTEM}/{ACCOUNT}", "--progress-url=http://controller/v1/progress")
+    leases = f"{SYSTEM}/{ACCOUNT},kube-system/mmaction.dev.controller"
+    more = (f"--leases={leases}", "--progress-url=http://controller/v1/progress")
     with a_controller(recorded.kubeconfig, log, *more):
         found = re.search(r"answering HTTP at port (\d+)", log.read_text())
         assert found

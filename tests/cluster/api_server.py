@@ -6,7 +6,7 @@ import http.client
 import json
 import ssl
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -94,6 +94,8 @@ class ApiServer:
     def define(self, definition: Path) -> None:
         """Serve what a CustomResourceDefinition describes, from now on; every field of it is checked."""
         self.kubectl("apply", "--server-side", "--validate=strict", "-f", definition)
+        # kubectl fails where a condition is waited for before there are any.
+        self.kubectl("wait", "--for=jsonpath={.status.conditions}", "--timeout=30s", "-f", definition)
         self.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", definition)
 
     def make_namespace(self, name: str) -> None:
@@ -154,8 +156,15 @@ ALONE = (
 
 
 @contextmanager
-def serve(slot: Slot, address: str, options: Sequence[str | Path] = ()) -> Iterator[ApiServer]:
-    """etcd and the API server at an address of this machine, on their usual ports."""
+def serve(
+    slot: Slot, address: str, options: Sequence[str | Path] = (), way: Callable[[str], str] = str
+) -> Iterator[ApiServer]:
+    """etcd and the API server at an address of this machine, on their usual ports.
+
+    Args:
+        options: more of the API server's.
+        way: given where etcd answers, HOST:PORT, says where the API server asks it. Default: there.
+    """
     authority = Authority(slot.folder / "pki")
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"]
     serving = authority.issue("apiserver", user="kube-apiserver", hosts=[*names, address, API_SERVICE])
@@ -166,7 +175,7 @@ def serve(slot: Slot, address: str, options: Sequence[str | Path] = ()) -> Itera
     with ExitStack() as stack:
         with timed("API server started"):
             stack.enter_context(running("etcd", etcd(etcd_url, peer_url, slot.folder / "etcd"), slot.folder))
-            words = [*command(server, serving, etcd_url), *options]
+            words = [*command(server, serving, f"http://{way(etcd_url.removeprefix('http://'))}"), *options]
             process = stack.enter_context(running("kube-apiserver", words, slot.folder))
             process.wait_until(server.is_ready)
         yield replace(server, process=process)

@@ -14,7 +14,7 @@ from .programs import program
 CHART = Path(__file__).parents[2] / "charts" / "mmaction-operator"
 CRD = CHART / "files" / "trainjobs.mmaction.dev.yaml"
 ACCOUNT = "mmaction-operator"
-"""Name of the chart's service account, and of its lease, in a release of that name."""
+"""Name of the chart's service account, and of its own lease, in a release of that name."""
 SHOWN = ("--show-only=templates/rbac.yaml", "--show-only=templates/serviceaccount.yaml")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -55,16 +55,19 @@ def fake_node(name: str, resources: dict[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def start_control_plane(*stages: str, api_server: Sequence[str | Path] = ()) -> Iterator[ControlPlane]:
+def start_control_plane(
+    *stages: str, api_server: Sequence[str | Path] = (), way: Callable[[str], str] = str
+) -> Iterator[ControlPlane]:
     """A control plane with KWOK and no real node; no root.
 
     Args:
         stages: more that KWOK does to pods, such as ``pods_complete``.
         api_server: more options of the API server.
+        way: from the API server to etcd, see ``serve``.
     """
     with (
         hold_slot() as slot,
-        serve(slot, slot.loopback, (*ALONE[1:], *api_server)) as server,
+        serve(slot, slot.loopback, (*ALONE[1:], *api_server), way) as server,
         control(server, slot),
         running("kwok", kwok(server, (*STAGES, *POD_STAGES, *stages)), slot.folder),
     ):

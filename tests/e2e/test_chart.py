@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import yaml
 
 from mmaction_trainer.storage import Storage
@@ -54,10 +55,11 @@ def team(cluster: Cluster, name: str) -> str:
 
 
 def left(cluster: Cluster, namespace: str) -> list[str]:
-    """What an installation has left in its namespace, or beyond namespaces."""
+    """What an installation has left in its namespace, or beyond it."""
     get = ("get", "--output=name")
     inside = cluster.server.kubectl(*get, ",".join(KINDS), f"--namespace={namespace}").split()
     beyond = cluster.server.kubectl(*get, "clusterroles,clusterrolebindings").split()
+    beyond += cluster.server.kubectl(*get, "leases", "--all-namespaces").split()
     usual = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
     return [name for name in inside if name not in usual] + [name for name in beyond if "mmaction" in name]
 
@@ -99,6 +101,9 @@ def test_it_is_upgraded_rolled_back_and_removed_while_a_job_trains_and_no_job_is
     alone = a_job("alone", nobodys, data, preflight=False)
     other = ("other", "mmaction-other", CHART, *values, f"--set=namespaces={{{theirs}}}", "--set=crd.install=false")
     with installed(cluster, "mmaction", "mmaction-system", CHART, *values, f"--set=namespaces={{{ours}}}"):
+        twice = ("twice", CHART, "--namespace=mmaction-system", *values, "--set=crd.install=false")
+        with pytest.raises(AssertionError, match=r"Lease \"mmaction\.dev\.controller\".* cannot be imported"):
+            helm(cluster, "install", *twice, f"--set=namespaces={{{ours}}}")
         with installed(cluster, *other):
             for job in (long, wrong, alone):
                 cluster.server.apply(job)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ from .board import ProgressBoard
 from .metrics import BY_PHASE, Metrics, State, phase_of
 from .reconciler import Reconciler
 from .resources import BY_TRAINJOB, BY_UID, JOBS, PODS, TRAINJOBS, own_uid, trainjob_of, trainjob_uid
-from .web import Posts, Web, server
+from .web import Posts, Web, serve, server
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,16 @@ SILENCE = 900.0
 """Seconds without a byte from the API server on a watch after which the process is to be started again."""
 
 
+def identity() -> str:
+    """A name for this process: its pod's, so that a container that is started again goes on at once.
+
+    Outside of pods it is its machine's with a random part, as several may run there.
+    """
+    if pod := os.environ.get("POD_NAME"):
+        return f"{pod}_{os.environ.get('POD_UID', '')}"
+    return f"{socket.gethostname()}_{secrets.token_hex(4)}"
+
+
 @dataclass(frozen=True)
 class Options:
     """How the controller runs.
@@ -62,8 +72,8 @@ class Options:
     Args:
         settings: what it decides for all jobs.
         namespaces: whose jobs it takes care of; all if empty.
-        lease: the Lease by which one of several replicas leads; None: this one does.
-        identity: its name among them.
+        leases: the Leases of which it holds all while it acts, taken in this order; none: it acts at once.
+        identity: its name among those that take them, which no other process has or had.
         address: where it answers HTTP.
         workers: jobs that are reconciled at once.
         rate: requests a second to the API server, and how many at once on top of that.
@@ -72,8 +82,8 @@ class Options:
 
     settings: Settings
     namespaces: Sequence[str] = ()
-    lease: Key | None = None
-    identity: str = field(default_factory=socket.gethostname)
+    leases: Sequence[Key] = ()
+    identity: str = field(default_factory=identity)
     address: tuple[str, int] = ("", 8080)
     workers: int = 4
     rate: tuple[float, int] = (200.0, 400)
@@ -98,8 +108,9 @@ class Application:
         self.jobs = informer(JOBS, labels=self.mine)
         self.pods = informer(PODS, labels=self.mine, indexes={BY_TRAINJOB: trainjob_uid, BY_UID: own_uid})
         self.registry, self.board = PortRegistry(options.settings.ports), ProgressBoard()
+        self.controller = Controller(self.reconcile, workers=options.workers, observe=self.metrics.reconciled)
         self.reconciler = Reconciler(
-            client=self.client,
+            client=replace(self.client, fence=self.controller.fence),
             trainjobs=self.trainjobs.store,
             jobs=self.jobs.store,
             pods=self.pods.store,
@@ -109,14 +120,20 @@ class Application:
             settings=options.settings,
             observe=self.metrics.written,
         )
-        self.controller = Controller(self.reconcile, workers=options.workers, observe=self.metrics.reconciled)
         self.controller.watch(self.trainjobs)
         self.controller.watch(self.jobs, controller_in(TRAINJOBS), gather=GATHER)
         self.controller.watch(self.pods, trainjob_of, gather=GATHER)
         self.metrics.registry.register(State(self.controller, self.trainjobs, self.registry))
-        lease = options.lease
-        self.elector = Elector(hasty(self.client), lease, options.identity) if lease else None
+        self.electors = self.elections(options.leases)
         self._restoring, self._restored = threading.Lock(), False
+
+    def elections(self, leases: Sequence[Key]) -> list[Elector]:
+        """Those to be won before anything is done, each after the one before."""
+        electors: list[Elector] = []
+        for lease in leases:
+            after = electors[-1] if electors else None
+            electors.append(Elector(hasty(self.client), lease, self.options.identity, after=after))
+        return electors
 
     def reconcile(self, key: Key) -> float | None:
         """Reconcile one job; before the first one, go on where the process that led before has ended."""
@@ -138,14 +155,10 @@ class Application:
         Raises:
             LeadershipLost: end the process at once.
         """
-        options = self.options
-        web = server(options.address, self.web())
-        self.controller.crew.start("web", lambda: serve(web))
+        web, crew = server(self.options.address, self.web()), self.controller.crew
+        crew.start("web", lambda: serve(web, crew.stopping))
         log.info("answering HTTP at port %d", web.server_address[1])
-        try:
-            self.controller.run(self.elector)
-        finally:
-            web.shutdown()
+        self.controller.run(*self.electors)
 
     def web(self) -> Web:
         """What is answered over HTTP."""
@@ -156,7 +169,7 @@ class Application:
             changed=self.controller.queue.add,
             audience=self.options.settings.audience,
             count=lambda outcome: self.metrics.progress.labels(outcome).inc(),
-            leads=lambda: self.elector is None or self.elector.leads,
+            leads=lambda: all(elector.leads for elector in self.electors),
         )
         return Web(self.unwell, lambda: self.controller.synced, self.metrics.registry, posts)
 
@@ -166,12 +179,6 @@ class Application:
             if informer.seconds_since_last_byte > SILENCE:
                 return f"nothing was heard of a watch for {informer.seconds_since_last_byte:.0f} s"
         return ""
-
-
-def serve(web: ThreadingHTTPServer) -> None:
-    """Answer until told to stop."""
-    with web:
-        web.serve_forever(0.2)
 
 
 def stop_when_told(controller: Controller) -> None:
@@ -201,7 +208,7 @@ def controller(
     namespaces: str = option("", "NAMESPACES", "Namespaces to take care of, separated by commas; default: all."),
     controller_name: str = option(CONTROLLER, "CONTROLLER_NAME", "Whose jobs it takes care of, by their managedBy."),
     defaults: str = option("", "DEFAULTS", "What jobs need not say, in JSON: of everywhere, and by namespaces."),
-    lease: str = option("", "LEASE", "NAMESPACE/NAME of the Lease by which one of several replicas leads."),
+    leases: str = option("", "LEASES", "NAMESPACE/NAME of each Lease to hold while it acts, separated by commas."),
     port: int = option(8080, "PORT", "Where HTTP is answered: probes, metrics, progress."),
     workers: int = option(4, "WORKERS", "Jobs that are reconciled at once."),
     log_level: str = option("info", "LOG_LEVEL", "debug, info, warning or error."),
@@ -219,8 +226,7 @@ def controller(
     options = Options(
         settings=settings,
         namespaces=[name for name in namespaces.split(",") if name],
-        lease=Key(*lease.split("/", 1)) if lease else None,
-        identity=os.environ.get("POD_NAME") or socket.gethostname(),
+        leases=[Key(*lease.split("/", 1)) for lease in leases.split(",") if lease],
         address=("", port),
         workers=workers,
     )

@@ -32,6 +32,8 @@ LARGEST = 16 * 1024
 """Bytes of a post."""
 SECONDS_TRUSTED = 60.0
 """How long an answer of the API server about a token counts."""
+GLANCE = 0.2
+"""Seconds between looks at whether to stop answering, where nobody asks."""
 TOKENS = 16_384
 POD_UID = "authentication.kubernetes.io/pod-uid"
 TIMEOUT = 5.0
@@ -163,7 +165,7 @@ class Web:
 
 
 def server(address: tuple[str, int], web: Web) -> ThreadingHTTPServer:
-    """An HTTP server that answers as ``web`` does, for ``serve_forever``."""
+    """An HTTP server that answers as ``web`` does, once it is served."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -202,3 +204,11 @@ def server(address: tuple[str, int], web: Web) -> ThreadingHTTPServer:
         request_queue_size = 128
 
     return Server(address, Handler)
+
+
+def serve(web: ThreadingHTTPServer, stopping: threading.Event) -> None:
+    """Answer until told to stop."""
+    web.timeout = GLANCE
+    with web:
+        while not stopping.is_set():
+            web.handle_request()

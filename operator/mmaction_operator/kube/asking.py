@@ -3,6 +3,8 @@
 - All questions share one token bucket, so that a controller with a bug is a nuisance and not an outage.
 - After a lost connection nobody knows whether the request arrived, so only what may be done twice is asked twice. A
   server that says 429 has not looked at the request: that may always be repeated.
+- Between a decision and its request a process may stand still for minutes, and another one lead by then. So whether it
+  may still act is looked at last of all.
 """
 
 from __future__ import annotations
@@ -80,6 +82,7 @@ class Asking:
         patience: see ``Patience``.
         limit: requests a second. Default 50, bursts of 100; None: no limit.
         observe: told of each request. Default: nobody.
+        fence: called right before each request, and raises where this program may not act any more. Default: it may.
         sleep: default time.sleep.
     """
 
@@ -88,6 +91,7 @@ class Asking:
     patience: Patience = field(default_factory=Patience)
     limit: TokenBucket | None = field(default_factory=lambda: TokenBucket(50, 100))
     observe: Callable[[Exchange], None] = lambda _: None
+    fence: Callable[[], None] = lambda: None
     sleep: Callable[[float], None] = time.sleep
 
     def _ask(self, verb: str, resource: Resource, path: str, *, repeatable: bool = True, **how: Any) -> Object:
@@ -124,6 +128,7 @@ class Asking:
     def _counted(self, verb: str, resource: Resource, send: Callable[[], Answer]) -> Answer:
         if self.limit and (wait := self.limit.take()):
             self.sleep(wait)
+        self.fence()
         code, begun = 0, time.monotonic()
         try:
             answer = send()

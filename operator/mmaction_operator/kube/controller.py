@@ -91,7 +91,7 @@ class Controller:
         self._clock = clock
         self.queue: WorkQueue[Key] = WorkQueue() if queue is None else queue
         self._informers: list[Informer] = []
-        self._elector: Elector | None = None
+        self._electors: tuple[Elector, ...] = ()
         self.crew = Crew()
 
     def watch(self, informer: Informer, keys: Keys = itself, *, gather: float = 0.0) -> None:
@@ -120,39 +120,53 @@ class Controller:
         """Let ``run`` end in order. Not from a signal handler, but from a thread: it takes a lock."""
         self.crew.stopping.set()
 
-    def run(self, elector: Elector | None = None) -> None:
+    def run(self, *electors: Elector) -> None:
         """Reconcile, once in this controller's life, until told to stop.
 
         Caches are filled before this process tries to lead, so it takes over warm.
 
         Args:
-            elector: reconcile only while it leads. Default None: always.
+            electors: reconcile only while all of them lead, those of several leases each ``after`` the one before.
+                Default none: always.
 
         Raises:
             LeadershipLost: end the process, at once: another one acts by now.
             BaseException: whatever ended one of the threads.
         """
-        self._elector = elector
+        self._electors = electors
         try:
-            self._run(elector)
+            self._run()
         finally:
             self._end()
         if self.crew.failure:
             raise self.crew.failure
 
-    def _run(self, elector: Elector | None) -> None:
+    def _run(self) -> None:
         for informer in self._informers:
             informer.start(self.crew)
         if not self._wait_until(lambda: self.synced):
             return
-        if elector:
-            self.crew.start("elector", elector.run)
-            if not self._wait_until(lambda: elector.leads):
-                return
+        for elector in self._electors:
+            self.crew.start(f"elector {elector.key}", elector.run)
+        if not self._wait_until(lambda: self._leads):
+            return
         for number in range(self._workers):
             self.crew.start(f"worker {number}", self._work)
         if self._wait_until(lambda: not self._may_act):
             raise LeadershipLost("not renewed in time")
+
+    def fence(self) -> None:
+        """What requests of a reconcile are to pass, see ``Asking.fence``.
+
+        Raises:
+            LeadershipLost: this process may not act any more.
+        """
+        if not self._leads:
+            raise LeadershipLost("not renewed in time")
+
+    @property
+    def _leads(self) -> bool:
+        return all(elector.leads for elector in self._electors)
 
     def _wait_until(self, reached: Callable[[], bool]) -> bool:
         """Wait until something is so; False if the end comes first."""
@@ -164,13 +178,13 @@ class Controller:
 
     @property
     def _may_act(self) -> bool:
-        return self.crew.failure is None and (self._elector is None or self._elector.leads)
+        return self.crew.failure is None and self._leads
 
     def _end(self) -> None:
         self.queue.shut_down()
         idle = self._drain()
-        if self._elector:
-            self._elector.stop(release=idle)
+        for elector in reversed(self._electors):
+            elector.stop(release=idle)
         for informer in self._informers:
             informer.stop()
         self.crew.stopping.set()
@@ -200,6 +214,8 @@ class Controller:
         begun, error = self._clock(), None
         try:
             after = self._reconcile(key)
+        except LeadershipLost:
+            raise
         except Exception as problem:
             error = problem
             self._failed(key, problem)

@@ -6,6 +6,8 @@ A Lease says who holds it, and the holder keeps renewing it. Everything rests on
   The times written in it are for people: another machine's clock may be wrong by hours.
 - The holder counts from *before* it sent its last good renewal, the others from after they saw it. So the holder's time
   is over first, if it stops ``deadline`` seconds after a renewal and they wait for the longer ``duration``.
+- A process that stood still (stopped, swapped out, its machine asleep) knows by its clock that its time is over, so
+  ``leads`` is to be asked right before each act, and not only before a series of them: see ``Controller.fence``.
 - A holder that cannot reach the API server leads on until its deadline, as nobody else can have renewed the lease
   meanwhile; then it must end at once, and the safest end is that of the process.
 """
@@ -78,7 +80,9 @@ class Elector:
 
     Args:
         key: the Lease's namespace and name.
-        identity: this process's name, which no other process has or had, such as the pod's name and a random part.
+        identity: this process's name, which no other process that still runs has, such as the pod's name and uid.
+        after: another election, to be won before this one: who seeks several leases in one order never waits for whom
+            waits for it. The lease is looked at meanwhile, so that both run out at once. Default: none.
         clock: default time.monotonic.
         now: what is written into the lease for people. Default: the time of day.
     """
@@ -89,11 +93,12 @@ class Elector:
         key: Key,
         identity: str,
         *,
+        after: Elector | None = None,
         times: LeaseTimes = USUAL,
         clock: Clock = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._leases, self._key, self.identity = leases, key, identity
+        self._leases, self.key, self.identity, self._after = leases, key, identity, after
         self._times, self._clock, self._now = times, clock, now
         self._stopping = threading.Event()
         self._release = False
@@ -101,6 +106,7 @@ class Elector:
         self._seen: dict[str, Any] = {}
         self._version = ""
         self._seen_at = clock()
+        self._waits_for = ""
 
     @property
     def leads(self) -> bool:
@@ -140,13 +146,13 @@ class Elector:
         try:
             taken = self._try()
         except KubeError as error:
-            log.warning("lease %s: %s", self._key, error)
+            log.warning("lease %s: %s", self.key, error)
             taken = None
         if led and (taken is False or not self.leads):
             self._renewed = None
-            raise LeadershipLost(f"lease {self._key}: {self._seen.get('holderIdentity') or 'nobody'} holds it now")
+            raise LeadershipLost(f"lease {self.key}: {self._seen.get('holderIdentity') or 'nobody'} holds it now")
         if taken and not led:
-            log.info("lease %s: %s leads", self._key, self.identity)
+            log.info("lease %s: %s leads", self.key, self.identity)
 
     def _try(self) -> bool:
         begun = self._clock()
@@ -155,6 +161,9 @@ class Elector:
         spec = dict(lease.get("spec") or {}) if lease else self._seen
         self._saw(lease, spec)
         if self._held_by_another(spec):
+            self._tell_whom_it_waits_for(str(spec["holderIdentity"]))
+            return False
+        if self._after and not self._after.leads:
             return False
         self._write(lease, spec)
         self._renewed = begun
@@ -164,9 +173,14 @@ class Elector:
         until = self._seen_at + spec.get("leaseDurationSeconds", 0)
         return spec.get("holderIdentity") not in (None, "", self.identity) and self._clock() < until
 
+    def _tell_whom_it_waits_for(self, holder: str) -> None:
+        if holder != self._waits_for:
+            self._waits_for = holder
+            log.info("lease %s: %s holds it, and %s waits", self.key, holder, self.identity)
+
     def _read(self) -> Object | None:
         try:
-            return self._leases.get(LEASES, self._key)
+            return self._leases.get(LEASES, self.key)
         except NotFound:
             return None
 
@@ -183,7 +197,7 @@ class Elector:
         if lease:
             stored = self._leases.replace(LEASES, {**lease, "spec": new})
         else:
-            metadata = {"namespace": self._key.namespace, "name": self._key.name}
+            metadata = {"namespace": self.key.namespace, "name": self.key.name}
             kind = {"apiVersion": LEASES.api_version, "kind": LEASES.kind}
             stored = self._leases.create(LEASES, {**kind, "metadata": metadata, "spec": new})
         self._saw(stored, dict(stored["spec"]))
@@ -197,12 +211,12 @@ class Elector:
     def _give_up(self) -> None:
         self._renewed = None
         try:
-            lease = self._leases.get(LEASES, self._key)
+            lease = self._leases.get(LEASES, self.key)
             if lease["spec"].get("holderIdentity") == self.identity:
                 spec = {**lease["spec"], "holderIdentity": None, "leaseDurationSeconds": 1}
                 self._leases.replace(LEASES, {**lease, "spec": {**spec, "renewTime": _micro_time(self._now())}})
         except KubeError as error:
-            log.warning("lease %s is not released, and runs out: %s", self._key, error)
+            log.warning("lease %s is not released, and runs out: %s", self.key, error)
 
 
 def _micro_time(moment: datetime) -> str:

@@ -54,13 +54,14 @@ class WatchTimes:
         longest: at most; a random time between the two keeps watches from ending together. Default 600.
         silence: seconds without a byte after which a watch is given up. Default 240: the server's bookmarks come
             every one or two minutes.
-        backoff: between failures. Default 0.8 s, doubled up to 30 s, and up to as much again at random.
+        backoff: between failures. Default 0.8 s, doubled up to 10 s, and up to as much again at random: who waits for
+            a server that was away must not wait for long after it.
     """
 
     shortest: float = 300.0
     longest: float = 600.0
     silence: float = 240.0
-    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.8, most=30.0, jitter=1.0))
+    backoff: Backoff = field(default_factory=lambda: Backoff(first=0.8, most=10.0, jitter=1.0))
 
 
 USUAL = WatchTimes()

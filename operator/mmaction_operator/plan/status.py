@@ -58,6 +58,7 @@ def status_of(
     before = job.status or TrainJobStatus()
     pods = course.seen.pods if course.seen else ()
     training = course.stage != "Preflight" and course.attempt > 0
+    epochs = rendered.epochs if isinstance(rendered, Rendered) else 0
     return TrainJobStatus(
         observed_generation=job.metadata.generation,
         phase=phase_of(course, progress, before),
@@ -69,7 +70,7 @@ def status_of(
         nodes=[pod.node for pod in pods if pod.node] if training else [],
         effective_lr=before.effective_lr or (None if isinstance(rendered, ConfigFailure) else rendered.effective_lr),
         config_sha256=before.config_sha256 or (None if isinstance(rendered, ConfigFailure) else rendered.sha256),
-        progress=newest(course, progress, before.progress) if training else before.progress,
+        progress=newest(course, progress, before.progress, epochs) if training else before.progress,
         results=results_of(job, course.result) if course.stage == "Complete" else before.results,
     )
 
@@ -123,19 +124,21 @@ def phase_of(course: Course, progress: Progress | None, before: TrainJobStatus) 
     return PHASES.get(progress.stage if progress else "Starting", "Running")
 
 
-def newest(course: Course, progress: Progress | None, before: ProgressStatus | None) -> ProgressStatus | None:
-    """How far the job is. Of one that has ended well the last posts may be lost: then, as what it left says."""
+def newest(
+    course: Course, progress: Progress | None, before: ProgressStatus | None, epochs: int
+) -> ProgressStatus | None:
+    """How far the job is. Of one that has ended well the last posts may be lost, or all: then, as what it left says."""
     known = progress_of(progress) if progress else before
     if known and course.held:
         return known.model_copy(update={"eta": None})
     told = progress and progress.stage in ("Uploading", "Done")
-    if known is None or told or course.stage != "Complete" or course.result is None:
+    if told or course.stage != "Complete" or course.result is None:
         return known
-    val, test = course.result.val, course.result.test
-    if not known.epochs:
+    known, val, test = known or ProgressStatus(), course.result.val, course.result.test
+    if not epochs:
         return known.model_copy(update={"top1": rounded(test.top1) if test else known.top1, "eta": None})
     best = BestStatus(top1=rounded(val.top1), epoch=val.epoch) if val and val.epoch is not None else known.best
-    return known.model_copy(update={"epoch": known.epochs, "best": best, "eta": None})
+    return known.model_copy(update={"epoch": epochs, "epochs": epochs, "best": best, "eta": None})
 
 
 def progress_of(progress: Progress) -> ProgressStatus:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +16,8 @@ import pytest
 from mmaction_operator.kube import Backoff, Client, Crew, Exchange, Informer, Key, Object, Selection, WatchTimes
 from tests.api.kube.conftest import Eventually, client_of
 from tests.api.kube.objects import CONFIG_MAPS, config_map
-from tests.cluster.api_server import ApiServer, start_api_server
-from tests.cluster.process import marked, running
+from tests.cluster.api_server import start_api_server
+from tests.cluster.mortal import Mortal
 
 
 @contextmanager
@@ -98,23 +95,8 @@ def test_a_watch_that_the_server_ends_in_order_is_resumed_without_a_list(
     assert informer.lists == 1
 
 
-class Mortal:
-    """An API server that a test can kill and bring back; its storage stays."""
-
-    def __init__(self, server: ApiServer, stack: ExitStack) -> None:
-        self.server, self._stack = server, stack
-        processes = {pid: Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1] for pid in marked(server.folder)}
-        ((self._pid, self._command),) = (each for each in processes.items() if each[1][0].endswith("kube-apiserver"))
-
-    def kill(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
-        while self.server.is_ready():
-            time.sleep(0.01)
-
-    def revive(self) -> None:
-        process = self._stack.enter_context(running("kube-apiserver", self._command, self.server.folder))
-        process.wait_until(self.server.is_ready)
-        self._pid = process.pid
+class Forgetful(Mortal):
+    """An API server that a test can kill and bring back, and whose storage forgets."""
 
     def forget(self, namespace: str, name: str) -> None:
         """Remove a ConfigMap from storage, behind the API server's back."""
@@ -133,14 +115,14 @@ class Mortal:
 
 
 @pytest.fixture(scope="module")
-def mortal() -> Iterator[Mortal]:
+def mortal() -> Iterator[Forgetful]:
     """An API server of these tests' own."""
-    with start_api_server() as server, ExitStack() as stack:
-        yield Mortal(server, stack)
+    with start_api_server() as server:
+        yield Forgetful(server)
 
 
 def test_what_was_deleted_while_the_server_was_away_is_told_when_it_is_back(
-    mortal: Mortal, eventually: Eventually
+    mortal: Forgetful, eventually: Eventually
 ) -> None:
     client, gone = client_of(mortal.server), []
     for name in ("stays", "goes"):
@@ -161,7 +143,7 @@ def test_what_was_deleted_while_the_server_was_away_is_told_when_it_is_back(
     assert informer.lists == 2  # the first one, and one for what the restarted server no longer knew
 
 
-def test_a_list_whose_next_page_is_no_longer_kept_is_begun_anew(mortal: Mortal) -> None:
+def test_a_list_whose_next_page_is_no_longer_kept_is_begun_anew(mortal: Forgetful) -> None:
     client = client_of(mortal.server)
     mortal.server.kubectl("create", "namespace", "pages")
     for number in range(4):

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from mmaction_operator.controller.board import ProgressBoard
 from mmaction_operator.controller.resources import BY_UID, own_uid
-from mmaction_operator.controller.web import LARGEST, POD_UID, Posts, Web, server
+from mmaction_operator.controller.web import LARGEST, POD_UID, Posts, Web, serve, server
 from mmaction_operator.kube import Key, Store, Unreachable
 from mmaction_operator.plan import names
 from mmaction_trainer.contract.progress import Progress
@@ -81,11 +81,13 @@ def told() -> Iterator[Told]:
         clock=lambda: now[0],
     )
     web = server(("127.0.0.1", 0), Web(lambda: "", lambda: True, CollectorRegistry(), posts))
-    thread = threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True)
+    stopping = threading.Event()
+    thread = threading.Thread(target=serve, args=(web, stopping), daemon=True)
     thread.start()
     yield Told(web.server_address[1], reviews, board, changed, now, leads)
-    web.shutdown()
-    web.server_close()
+    stopping.set()
+    thread.join(1)
+    assert not thread.is_alive(), "the end of the process waits for it"
 
 
 def a_pod(uid: str, job: str, job_uid: str, attempt: int) -> dict[str, Any]:

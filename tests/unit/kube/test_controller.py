@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -51,15 +52,15 @@ QUICK = WatchTimes(silence=30, backoff=Backoff(0.01, 0.05))
 class Running:
     """A controller that runs in a thread."""
 
-    def __init__(self, controller: Controller, elector: Elector | None = None) -> None:
+    def __init__(self, controller: Controller, *electors: Elector) -> None:
         self.controller = controller
         self.ended: list[BaseException | None] = []
-        self.thread = threading.Thread(target=self.run, args=(elector,), daemon=True)
+        self.thread = threading.Thread(target=self.run, args=electors, daemon=True)
         self.thread.start()
 
-    def run(self, elector: Elector | None) -> None:
+    def run(self, *electors: Elector) -> None:
         try:
-            self.controller.run(elector)
+            self.controller.run(*electors)
             self.ended.append(None)
         except BaseException as error:
             self.ended.append(error)
@@ -76,8 +77,8 @@ def run() -> Iterator[Callable[..., Running]]:
     """Runs controllers until the test ends."""
     running: list[Running] = []
 
-    def run(controller: Controller, elector: Elector | None = None) -> Running:
-        running.append(Running(controller, elector))
+    def run(controller: Controller, *electors: Elector) -> Running:
+        running.append(Running(controller, *electors))
         return running[-1]
 
     yield run
@@ -429,8 +430,8 @@ def leases(clock: FakeClock) -> Leases:
     return Leases(clock)
 
 
-def elector_of(leases: Leases, identity: str = "this") -> Elector:
-    return Elector(leases, LEASE, identity, clock=leases.clock, times=LeaseTimes(15, 10, 0.01))
+def elector_of(leases: Leases, identity: str = "this", after: Elector | None = None) -> Elector:
+    return Elector(leases, LEASE, identity, after=after, clock=leases.clock, times=LeaseTimes(15, 10, 0.01))
 
 
 def test_caches_are_filled_before_it_leads_and_nothing_is_reconciled_until_it_does(
@@ -539,6 +540,52 @@ def test_a_process_that_slept_through_its_deadline_begins_nothing(
     controller.queue.add(A)
     assert isinstance(running.join(), LeadershipLost)
     assert seen == []
+
+
+def test_a_process_that_slept_in_the_middle_of_a_reconcile_asks_for_nothing_more(
+    server: ScriptedServer,
+    client: Client,
+    informer: Informer,
+    run: Callable[..., Running],
+    leases: Leases,
+) -> None:
+    server.answers(listing(10, thing("a", 1)))
+
+    def reconcile(_: Key) -> None:
+        leases.clock.pass_(3600)
+        fenced.create(THINGS, thing("late", 1))
+
+    controller = Controller(reconcile, workers=1)
+    fenced = replace(client, fence=controller.fence)
+    controller.watch(informer)
+    elector = Elector(leases, LEASE, "this", clock=leases.clock)  # it looks again in two seconds: too late
+    assert isinstance(run(controller, elector).join(), LeadershipLost)
+    assert {asked.method for asked in server.asked} == {"GET"}
+
+
+def test_of_two_leases_the_second_is_taken_after_the_first_and_without_both_nothing_is_done(
+    server: ScriptedServer,
+    informer: Informer,
+    run: Callable[..., Running],
+    eventually: Eventually,
+    leases: Leases,
+    clock: FakeClock,
+) -> None:
+    server.answers(listing(10, thing("a", 1)))
+    others = Leases(clock)
+    elector_of(others, "another installation").step()
+    seen: list[Key] = []
+    controller = Controller(seen.append)
+    controller.watch(informer)
+    first = elector_of(leases)
+    running = run(controller, first, elector_of(others, after=first))
+    eventually(lambda: first.leads)
+    time.sleep(0.2)
+    assert seen == []
+    others.edit(holderIdentity=None)
+    eventually(lambda: seen == [A])
+    others.edit(holderIdentity="another installation")
+    assert isinstance(running.join(), LeadershipLost)
 
 
 def test_the_lead_is_passed_on_when_all_workers_have_finished(

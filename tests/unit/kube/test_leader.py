@@ -317,6 +317,37 @@ def test_running_ends_with_the_loss(leases: Leases, clock: FakeClock) -> None:
     assert isinstance(ended[0], LeadershipLost)
 
 
+def test_who_waits_for_two_leases_has_both_once_they_have_run_out_together(clock: FakeClock) -> None:
+    first, second = Leases(clock), Leases(clock)
+    for lease in (first, second):
+        Elector(lease, LEASE, "holder", clock=clock).step()
+    one = Elector(first, LEASE, "waits", clock=clock)
+    other = Elector(second, LEASE, "waits", after=one, clock=clock)
+    for elector in (one, other):
+        elector.step()
+    clock.pass_(14.9)
+    for elector in (one, other):
+        elector.step()
+    assert not one.leads
+    clock.pass_(0.2)
+    for elector in (one, other):
+        elector.step()
+    assert one.leads
+    assert other.leads
+
+
+def test_a_lease_that_is_free_is_left_alone_until_the_one_before_it_is_held(clock: FakeClock) -> None:
+    first, second = Leases(clock), Leases(clock)
+    one = Elector(first, LEASE, "this", clock=clock)
+    other = Elector(second, LEASE, "this", after=one, clock=clock)
+    other.step()
+    assert not other.leads
+    assert second.lease is None
+    one.step()
+    other.step()
+    assert other.leads
+
+
 class Election(RuleBasedStateMachine):
     """Three processes whose clocks differ, in hours and in speed, and a server that is slow, away, or half away."""
 
