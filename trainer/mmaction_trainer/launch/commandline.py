@@ -13,6 +13,8 @@ from mmaction_trainer.contract import pod
 from mmaction_trainer.contract.errors import Failure
 from mmaction_trainer.contract.run import Rendezvous
 
+from .hanging import FLOOR
+
 
 class CommandLineFailure(Failure):
     """The command line is wrong."""
@@ -42,6 +44,7 @@ class Options:
         cache: folder of videos and checkpoints, shared by all runs on this machine.
         grace: seconds that ranks have to stop by themselves.
         meet_within: seconds to wait for the other nodes.
+        hang_after: seconds without progress that no rank is ended before.
     """
 
     run_dir: Path
@@ -53,6 +56,7 @@ class Options:
     cache: Path
     grace: float
     meet_within: float
+    hang_after: float
 
 
 def options_of(argv: Sequence[str] | None) -> Options:
@@ -71,6 +75,12 @@ def options_of(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--cache", type=Path, default=default_cache(), help="videos and checkpoints of this machine")
     parser.add_argument("--grace", type=float, default=60.0, help="seconds that ranks have to stop by themselves")
     parser.add_argument("--meet-within", type=float, default=900.0, help="seconds to wait for the other nodes")
+    parser.add_argument(
+        "--hang-after",
+        type=float,
+        default=os.environ.get(pod.HANG_AFTER, str(FLOOR)),
+        help="seconds without progress that no rank is ended before, whatever its steps take; inf for never",
+    )
     return Options(**vars(parser.parse_args(argv)))
 
 
