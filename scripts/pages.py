@@ -60,7 +60,8 @@ def failures() -> str:
 
 A failure names the field or file, what was found, what is accepted and what to do. Its class is the exit code of
 `trainjob` and of a trainer's pod, the reason of a job's condition `Failed`, and a label of the metric
-`mmaction_operator_failures_total`. Exit code 0 is success, 2 a wrong command line.
+`mmaction_operator_failures_total`. Exit code 0 is success, 2 a wrong command line. [When an attempt
+fails](../failed.md) tells how the rank that failed first is found, and a hang.
 
 *On a cluster* says what happens after an attempt: one that is counted is made again until `spec.backoffLimit` is
 reached, after {FIRST_WAIT.seconds} seconds, then twice that, up to {LONGEST_WAIT.seconds} seconds. One that is

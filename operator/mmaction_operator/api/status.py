@@ -6,9 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from mmaction_trainer.contract.result import LONGEST_LINE, MOST_LINES
+
 from .fields import APIModel, Timestamp
 
-Text = Annotated[str, Field(max_length=1024)]
+LONGEST_TEXT = 1024
+Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
+Line = Annotated[str, Field(max_length=LONGEST_LINE)]
 Digest = Annotated[str, Field(max_length=64)]
 Phase = Literal["Pending", "Validating", "Starting", "Running", "Testing", "Suspended", "Succeeded", "Failed"]
 
@@ -95,6 +99,14 @@ class FailureStatus(StatusModel):
 
     attempt: int = Field(ge=1, description="Which try it was.")
     reason: Annotated[str, Field(max_length=64)] = Field(description="Class of the failure.")
+    message: Text | None = Field(default=None, description="What failed, and what to do about it.")
+    rank: int | None = Field(default=None, ge=0, description="Rank that failed first, where that is known.")
+    pod: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Pod that failed first.")
+    node: Annotated[str, Field(max_length=253)] | None = Field(default=None, description="Node that this pod ran on.")
+    last_lines: Annotated[list[Line], Field(max_length=MOST_LINES)] = Field(
+        default=[],
+        description="What that rank printed last; of one that hung, where it stood. Of the newest failure alone.",
+    )
     port: int | None = Field(default=None, ge=1, le=65535, description="Port that it had.")
     began: Timestamp | None = Field(default=None, description="When its Job began.")
     ended: Timestamp | None = Field(default=None, description="When its Job failed.")

@@ -102,6 +102,7 @@ def rows(job: Job, events: Iterable[Job], by: str, now: datetime) -> list[Row]:
         *where_it_is(status),
         *(how_far_it_is(status.progress, by, now, is_over(status)) if status.progress else ()),
         *what_it_runs_with(status),
+        *what_failed(status),
         *what_it_left(status),
         *recent(events, now),
     ]
@@ -179,6 +180,20 @@ def what_it_runs_with(status: TrainJobStatus) -> list[Row]:
         )
         if text
     ]
+
+
+def what_failed(status: TrainJobStatus) -> list[Row]:
+    """The newest attempt that failed: why, which rank did first, and what that rank printed last."""
+    if not status.failures:
+        return []
+    last = status.failures[-1]
+    rank = "" if last.rank is None else f"rank {last.rank}"
+    told = [
+        (f"attempt {last.attempt} failed", f"{last.reason}: {last.message}" if last.message else last.reason),
+        ("failed first", " on ".join(filter(None, (rank, last.node)))),
+    ]
+    lines = [("last lines" if number == 0 else "", line) for number, line in enumerate(last.last_lines)]
+    return [row for row in told if row[1]] + lines
 
 
 def what_it_left(status: TrainJobStatus) -> list[Row]:

@@ -86,6 +86,11 @@ def duration(seconds: float) -> str:
 def print_failure(report: FailureReport) -> None:
     """Print a failure that another process reported, as one of this process is told."""
     errors.print(f"{report.failure}: {report.message}", style="red", markup=False, soft_wrap=True)
+    if report.last_lines:
+        whose = "a rank" if report.rank is None else f"rank {report.rank}"
+        what = f"{whose} stood here, the innermost first" if report.hung else f"{whose} failed first; its last lines"
+        lines = (f"  {line}" for line in report.last_lines)
+        errors.print("\n".join((f"{what}:", *lines)), markup=False, soft_wrap=True)
 
 
 def listed(title: str, rows: Sequence[tuple[str, str]]) -> Table:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from mmaction_operator.api import TrainJob
+from mmaction_operator.api.status import FailureStatus
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.result import Result
@@ -138,10 +139,18 @@ def failed_of(job: TrainJob, attempts: Sequence[AttemptSeen]) -> tuple[FailedAtt
     }
     for past in job.status.failures if job.status else ():
         seen = found.get(past.attempt)
-        if seen is None or seen.failure.name != past.reason:
-            failure = FailureSeen(past.reason, "its pods are gone, and with them what they had to say")
+        if seen is None or seen.failure.name != past.reason or past.message:
+            failure = of_record(past)
             found[past.attempt] = FailedAttempt(past.attempt, past.port or 0, past.ended, failure, past.began)
     return tuple(found[number] for number in sorted(found))
+
+
+def of_record(past: FailureStatus) -> FailureSeen:
+    """A failure as it was taken down."""
+    message = past.message or "its pods are gone, and with them what they had to say"
+    return FailureSeen(
+        past.reason, message, past.pod or "", past.node or "", rank=past.rank, last_lines=tuple(past.last_lines)
+    )
 
 
 def course_after(job: TrainJob, failed: tuple[FailedAttempt, ...], newest: AttemptSeen | None) -> Course:

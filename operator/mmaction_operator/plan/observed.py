@@ -33,6 +33,10 @@ BEFORE_START = {
 goes to and fro between some of them."""
 
 
+LONGEST_MESSAGE = 400
+"""Characters of what Kubernetes says of a pod's end."""
+
+
 @dataclass(frozen=True)
 class PodSeen:
     """A pod of an attempt.
@@ -43,6 +47,7 @@ class PodSeen:
         exit_code: how its container ended; None while it has not.
         reason: why it ended, in Kubernetes' words: OOMKilled, Evicted, NodeLost ...
         result: what the launcher left as its last words.
+        message: what Kubernetes or the container's runtime said of its end, where the launcher said nothing.
     """
 
     uid: str
@@ -54,6 +59,7 @@ class PodSeen:
     exit_code: int | None = None
     reason: str = ""
     result: Result | None = None
+    message: str = ""
 
     @property
     def runs(self) -> bool:
@@ -151,6 +157,7 @@ def pod_seen(pod: Object) -> PodSeen:
     metadata, status = pod["metadata"], pod.get("status", {})
     container: Object = next(iter(status.get("containerStatuses", ())), {})
     terminated = container.get("state", {}).get("terminated") or {}
+    result = result_in(terminated.get("message", ""))
     return PodSeen(
         uid=metadata["uid"],
         name=metadata["name"],
@@ -160,7 +167,8 @@ def pod_seen(pod: Object) -> PodSeen:
         waiting=None if terminated else waiting_of(status, container),
         exit_code=terminated.get("exitCode"),
         reason=reason_of(status, terminated),
-        result=result_in(terminated.get("message", "")),
+        result=result,
+        message="" if result else str(terminated.get("message") or status.get("message", ""))[:LONGEST_MESSAGE],
     )
 
 
@@ -176,11 +184,12 @@ def waiting_of(status: Object, container: Object) -> tuple[str, str] | None:
 
 
 def reason_of(status: Object, terminated: Object) -> str:
-    """Why a pod ended, if not by its own exit."""
-    if terminated.get("reason") in ("OOMKilled", "ContainerStatusUnknown"):
-        return str(terminated["reason"])
+    """Why a pod ended, if not by its own exit: the pod's own reason says more than that its container is lost."""
+    if terminated.get("reason") == "OOMKilled":
+        return "OOMKilled"
     disrupted = (c for c in status.get("conditions", ()) if c["type"] == "DisruptionTarget" and c["status"] == "True")
-    return str(status.get("reason") or next((c.get("reason", "") for c in disrupted), ""))
+    of_pod = status.get("reason") or next((c.get("reason", "") for c in disrupted), "")
+    return str(of_pod or (terminated["reason"] if terminated.get("reason") == "ContainerStatusUnknown" else ""))
 
 
 def result_in(message: str) -> Result | None:

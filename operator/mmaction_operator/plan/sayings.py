@@ -9,6 +9,7 @@ from mmaction_operator.api.status import Condition
 
 from .conditions import COMPLETE, FAILED, PREFLIGHTED, RUNNING, SUSPENDED, VALIDATED, Reason
 from .course import Course
+from .failures import FailureSeen
 from .observed import AttemptSeen, PodSeen
 
 LONGEST_MESSAGE = 4000
@@ -95,7 +96,7 @@ def running(course: Course, refused: str) -> Saying:
         return RUNNING, "False", *not_made(refused)
     if course.seen is None:
         if course.failure:
-            message = f"attempt {course.attempt - 1} failed ({course.failure.name}): {course.failure.message}"
+            message = f"attempt {course.attempt - 1} failed ({course.failure.name}): {blamed(course.failure)}"
             return RUNNING, "False", Reason.RETRYING, message
         return RUNNING, "False", Reason.CREATING, "the pods are being made"
     if course.seen.queue is not None:
@@ -141,8 +142,14 @@ def failed(course: Course) -> Saying:
     """Why a job failed."""
     assert course.failure
     which = "preflight" if course.attempt == 0 else f"attempt {course.attempt}"
-    where = f" (pod {course.failure.pod})" if course.failure.pod else ""
-    return FAILED, "True", course.failure.name, f"{which} failed{where}: {course.failure.message}"
+    return FAILED, "True", course.failure.name, f"{which} failed: {blamed(course.failure)}"
+
+
+def blamed(failure: FailureSeen) -> str:
+    """What failed first, and why."""
+    return (
+        f"{failure.who}: {failure.message.removeprefix(f'rank {failure.rank}: ')}" if failure.who else failure.message
+    )
 
 
 def succeeded(course: Course) -> str:

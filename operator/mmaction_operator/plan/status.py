@@ -6,6 +6,7 @@ from datetime import datetime
 
 from mmaction_operator.api import TrainJob
 from mmaction_operator.api.status import (
+    LONGEST_TEXT,
     BestStatus,
     FailureStatus,
     Phase,
@@ -19,9 +20,10 @@ from mmaction_operator.api.status import (
 from mmaction_operator.render import Rendered
 from mmaction_trainer.contract.errors import ConfigFailure
 from mmaction_trainer.contract.progress import Progress, Stage
-from mmaction_trainer.contract.result import Result, Score
+from mmaction_trainer.contract.result import LONGEST_LINE, MOST_LINES, Result, Score
 
 from .course import Course
+from .failures import FailureSeen
 from .run import identity_of, results_uri
 from .sayings import conditions_of
 
@@ -90,17 +92,27 @@ def port_of(course: Course, leased: int | None, before: TrainJobStatus) -> int |
 
 
 def failures_of(course: Course) -> list[FailureStatus]:
-    """The attempts that failed, for the record."""
+    """The attempts that failed, for the record; last lines of the newest alone, or a status would grow with them."""
     return [
         FailureStatus(
             attempt=past.attempt,
             reason=past.failure.name,
+            message=past.failure.message[:LONGEST_TEXT],
+            rank=past.failure.rank,
+            pod=past.failure.pod or None,
+            node=past.failure.node or None,
+            last_lines=lines_of(past.failure) if past is course.failed[-1] else [],
             port=past.port or None,
             began=past.began,
             ended=past.ended,
         )
         for past in course.failed
     ]
+
+
+def lines_of(failure: FailureSeen) -> list[str]:
+    """The last lines of a failure, as few and as short as a status takes: its trainer may be of another version."""
+    return [line[:LONGEST_LINE] for line in failure.last_lines[-MOST_LINES:]]
 
 
 def phase_of(course: Course, progress: Progress | None, before: TrainJobStatus) -> Phase:

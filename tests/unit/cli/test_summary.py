@@ -63,3 +63,25 @@ def test_a_job_that_only_tests_tells_how_much_of_it_is_done_and_then_by_which_vi
     over = {"phase": "Succeeded", "progress": progress | {"top1": 0.9609}}
     told = dict(rows({"metadata": metadata, "spec": {}, "status": over}, [], "10x3", BEGUN))
     assert told["top-1"] == "0.9609 (10x3 views)"
+
+
+def test_an_attempt_that_failed_tells_which_rank_did_first_and_what_it_printed_last() -> None:
+    metadata = {"name": "a", "namespace": "team-a", "uid": "u"}
+    older = {"attempt": 1, "reason": "Port"}
+    newest = {
+        "attempt": 2,
+        "reason": "Unknown",
+        "message": "KeyError: nonsense",
+        "rank": 3,
+        "node": "gpu-7",
+        "lastLines": ["Traceback (most recent call last):", "KeyError: 'nonsense'"],
+    }
+    status = {"phase": "Running", "attempt": 3, "failures": [older, newest]}
+    told = rows({"metadata": metadata, "spec": {}, "status": status}, [], "", BEGUN)
+    begin = told.index(("attempt 2 failed", "Unknown: KeyError: nonsense"))
+    assert told[begin + 1 : begin + 4] == [
+        ("failed first", "rank 3 on gpu-7"),
+        ("last lines", "Traceback (most recent call last):"),
+        ("", "KeyError: 'nonsense'"),
+    ]
+    assert "attempt 1 failed" not in dict(told)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmaction_trainer.contract.errors import DataFailure, Failure, StorageFailure
+from mmaction_trainer.contract.errors import CollectiveFailure, DataFailure, Failure, HangFailure, StorageFailure
 from mmaction_trainer.contract.pod import TERMINATION_BYTES
-from mmaction_trainer.contract.result import FailureReport, Result, Score
+from mmaction_trainer.contract.result import MOST_LINES, FailureReport, Result, Score
 from mmaction_trainer.contract.run import Protocol
 from mmaction_trainer.contract.termination import MOST_WARNINGS, termination_message
 
@@ -72,13 +72,30 @@ def test_letters_that_take_several_bytes_of_json_are_cut_whole(letter: str) -> N
     assert set(kept.error.message.removeprefix("x: ")) == {letter, "…"}
 
 
+def test_the_last_lines_of_a_rank_reach_whoever_reads_the_message() -> None:
+    failure = Failure("KeyError", "nonsense")
+    failure.rank, failure.last_lines = 3, tuple(f"{number} " + "x" * 190 for number in range(MOST_LINES))
+    kept = read(termination_message(failed(failure))).error
+    assert kept
+    assert (kept.rank, kept.last_lines) == (3, failure.last_lines)
+    assert (kept.cause.rank, kept.cause.last_lines) == (3, failure.last_lines)
+
+
+def test_a_hang_is_one_on_the_other_side_too() -> None:
+    kept = read(termination_message(failed(HangFailure("rank 1", "no progress")))).error
+    assert kept
+    assert (kept.exit_code, kept.hung, type(kept.cause)) == (CollectiveFailure.exit_code, True, HangFailure)
+
+
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=50)
 
 
-@given(TEXTS, st.integers(1, 300), st.lists(TEXTS, max_size=30))
-def test_any_result_becomes_json_that_fits(text: str, times: int, warnings: list[str]) -> None:
+@given(TEXTS, st.integers(1, 300), st.lists(TEXTS, max_size=30), st.lists(TEXTS, max_size=MOST_LINES))
+def test_any_result_becomes_json_that_fits(text: str, times: int, warnings: list[str], lines: list[str]) -> None:
+    failure = DataFailure(text * times, text * times)
+    failure.last_lines = tuple(line * times for line in lines)
     result = failed(
-        DataFailure(text * times, text * times),
+        failure,
         warnings=tuple(warning * times for warning in warnings),
         results_uri="s3://" + "x" * 10 * times,
         checkpoint="checkpoints/" + "x" * 10 * times,

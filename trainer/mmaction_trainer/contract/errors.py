@@ -8,6 +8,7 @@
     ├── IdentityFailure     14    a process of another job came to this job's rendezvous
     ├── MemoryFailure       15    host or device memory ran out
     ├── CollectiveFailure   16    ranks lost each other: a timeout, or a peer that died
+    │   └── HangFailure     16    ranks got nowhere, and one of them is behind
     ├── Interrupted         17    told to stop (SIGINT, SIGTERM); a checkpoint was left
     ├── DiskFailure         18    no space left for checkpoints or data
     └── DeviceFailure       19    the GPUs asked for are not there, or held by another run
@@ -34,6 +35,8 @@ class Failure(Exception):
         name: what users call the class.
         exit_code: how a process tells it.
         remedy: what helps, whatever the message says.
+        rank: which rank failed first, where one did.
+        last_lines: what that rank printed last; of one that hangs, where it stands.
     """
 
     name: ClassVar[str] = "Unknown"
@@ -42,6 +45,8 @@ class Failure(Exception):
 
     def __init__(self, where: str, found: str, *, accepted: str = "", do: str = "") -> None:
         self.where, self.found, self.accepted, self.do = where, found, accepted, do
+        self.rank: int | None = None
+        self.last_lines: tuple[str, ...] = ()
         super().__init__(where, found)
 
     def __str__(self) -> str:
@@ -99,10 +104,14 @@ class MemoryFailure(Failure):
 
 
 class CollectiveFailure(Failure):
-    """Ranks lost each other."""
+    """Ranks lost each other, or hung."""
 
     name, exit_code = "Collective", 16
-    remedy = "See the rank that failed first, in the log: the others only lost it."
+    remedy = "See the rank that the message names, and its last lines: the others only lost it, or wait for it."
+
+
+class HangFailure(CollectiveFailure):
+    """Ranks got nowhere, and the launcher ended them: no other rank's failure is beneath it."""
 
 
 class Interrupted(Failure):

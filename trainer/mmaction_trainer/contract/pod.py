@@ -26,3 +26,6 @@ CACHE = "TRAINJOB_CACHE"
 
 WEIGHTS = "TRAINJOB_WEIGHTS"
 """URI of a folder or prefix that holds checkpoints by file name, for machines that cannot reach the zoo's server."""
+
+HANG_AFTER = "TRAINJOB_HANG_AFTER"
+"""Seconds without progress that no rank is ended before, whatever its steps take; "inf" for never. Default: 120."""

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal, Self
 
 from .document import Document, as_unicode
-from .errors import Failure, failure_class
+from .errors import Failure, HangFailure, failure_class
 from .run import Protocol
+
+MOST_LINES, LONGEST_LINE = 10, 200
+"""Of a rank's last lines: how many a report has, and how many characters of each."""
 
 
 class FailureReport(Document):
-    """A failure as it crosses a process boundary."""
+    """A failure as it crosses a process boundary.
+
+    ``rank`` is the rank that failed first, as far as this node knows, and ``last_lines`` what it printed last; of one
+    that hangs, where it stands. ``hung`` tells that from a rank which only lost another. ``at`` is when it was told.
+    """
 
     failure: str
     exit_code: int
     where: str
     message: str
+    rank: int | None = None
+    last_lines: tuple[str, ...] = ()
+    hung: bool = False
+    at: datetime | None = None
 
     @classmethod
     def of(cls, failure: Failure) -> Self:
@@ -25,12 +37,19 @@ class FailureReport(Document):
             exit_code=failure.exit_code,
             where=as_unicode(failure.where),
             message=as_unicode(str(failure)),
+            rank=failure.rank,
+            last_lines=failure.last_lines,
+            hung=isinstance(failure, HangFailure),
+            at=datetime.now(UTC),
         )
 
     @property
     def cause(self) -> Failure:
         """The failure that was reported; what was accepted and what to do are in its words."""
-        return failure_class(self.exit_code)(self.where, self.message.removeprefix(f"{self.where}: "))
+        kind = HangFailure if self.hung else failure_class(self.exit_code)
+        failure = kind(self.where, self.message.removeprefix(f"{self.where}: "))
+        failure.rank, failure.last_lines = self.rank, self.last_lines
+        return failure
 
 
 class Score(Document):

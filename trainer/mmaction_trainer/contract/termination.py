@@ -47,7 +47,8 @@ def with_texts_of(result: Result, longest: int) -> Result:
     """The result with no text for people longer than so many characters."""
     error = result.error
     if error:
-        texts = {"where": cut(error.where, longest), "message": cut(error.message, longest)}
+        lines = tuple(cut(line, longest) for line in error.last_lines)
+        texts = {"where": cut(error.where, longest), "message": cut(error.message, longest), "last_lines": lines}
         error = error.model_copy(update=texts)
     warnings = tuple(cut(warning, longest) for warning in result.warnings)
     return result.model_copy(update={"error": error, "warnings": warnings})

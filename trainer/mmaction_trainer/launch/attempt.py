@@ -121,6 +121,7 @@ class Attempt:
                 self.run_dir,
                 self.node_rank,
                 grace=self.options.grace,
+                hang_after=self.options.hang_after,
                 stopping=lambda: self.stop.asked,
                 lease_fds=fds,
             )

@@ -13,6 +13,8 @@ from mmaction_trainer.contract import pod
 from mmaction_trainer.contract.errors import Failure
 from mmaction_trainer.contract.run import Rendezvous
 
+from .hanging import FLOOR
+
 
 class CommandLineFailure(Failure):
     """The command line is wrong."""
@@ -43,6 +45,7 @@ class Options:
         grace: seconds that ranks have to stop by themselves.
         meet_within: seconds to wait for the other nodes.
         patience: seconds in which storage that fails is given the results again.
+        hang_after: seconds without progress that no rank is ended before.
     """
 
     run_dir: Path
@@ -55,6 +58,7 @@ class Options:
     grace: float
     meet_within: float
     patience: float
+    hang_after: float
 
 
 def options_of(argv: Sequence[str] | None) -> Options:
@@ -74,6 +78,12 @@ def options_of(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--grace", type=float, default=60.0, help="seconds that ranks have to stop by themselves")
     parser.add_argument("--meet-within", type=float, default=900.0, help="seconds to wait for the other nodes")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to try again where storage fails")
+    parser.add_argument(
+        "--hang-after",
+        type=float,
+        default=os.environ.get(pod.HANG_AFTER, str(FLOOR)),
+        help="seconds without progress that no rank is ended before, whatever its steps take; inf for never",
+    )
     return Options(**vars(parser.parse_args(argv)))
 
 

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from mmaction_trainer.contract import run as layout
-from mmaction_trainer.contract.errors import CollectiveFailure, Failure, MemoryFailure, PortFailure
-from mmaction_trainer.contract.result import FailureReport
+from mmaction_trainer.contract.errors import HangFailure
+from mmaction_trainer.contract.heartbeat import beat_of
 from mmaction_trainer.contract.run import Run
 
+from . import hanging, last_lines, stacks
+from .causes import Output, cause
+from .hanging import STARTING, Hang, Quiet
 from .memory import oom_kills
 
-ENDED_BY_SIGNAL = re.compile(r"rank\s*:\s*(\d+)[^\n]*\n\s*exitcode\s*:\s*-(\d+)\b")
-ROOT_CAUSE = "Root Cause"
-"""What torchrun prints above the rank that failed first, below those that failed then."""
-PORT_TAKEN = re.compile(r"EADDRINUSE|Address already in use")
+SECONDS_BETWEEN_BEATS = 1.0
+"""Between two looks at what the ranks say."""
+TO_END = 3.0
+"""Seconds that a rank which hangs has to end by itself."""
 
 
 def command(run: Run, node_rank: int) -> list[str]:
@@ -56,24 +59,32 @@ def environment(run: Run) -> dict[str, str]:
 
 
 def train(
-    run: Run, run_dir: Path, node_rank: int, *, grace: float, stopping: Callable[[], bool], lease_fds: tuple[int, ...]
+    run: Run,
+    run_dir: Path,
+    node_rank: int,
+    *,
+    grace: float,
+    hang_after: float,
+    stopping: Callable[[], bool],
+    lease_fds: tuple[int, ...],
 ) -> None:
-    """Run torchrun to its end.
+    """Run torchrun to its end, or end it where its ranks hang.
 
     Args:
         run: what this attempt was told.
         run_dir: the working directory of every rank.
         node_rank: which node this is, from 0.
         grace: seconds that ranks have to stop by themselves once ``stopping`` says so.
+        hang_after: seconds without progress that no rank is ended before.
         stopping: whether the run was asked to stop.
         lease_fds: file descriptors of leases that the ranks keep alive.
 
     Raises:
-        Failure: of the class of the rank that failed first.
+        Failure: of the class of the rank that failed first; CollectiveFailure where one hung.
     """
     oom_kills_before = oom_kills()
-    output = run_dir / layout.LOGS / f"torchrun-node-{node_rank}.log"
-    output.parent.mkdir(exist_ok=True)
+    path = run_dir / layout.LOGS / f"torchrun-node-{node_rank}.log"
+    path.parent.mkdir(exist_ok=True)
     process = subprocess.Popen(
         command(run, node_rank),
         cwd=run_dir,
@@ -83,15 +94,53 @@ def train(
         pass_fds=lease_fds,
         start_new_session=True,
     )
-    copier = copy_output(process, output)
+    copier = copy_output(process, path)
+    vigil = Vigil(run, run_dir, node_rank, hang_after)
     try:
-        watch(process, grace=grace, stopping=stopping)
+        hang = watch(process, vigil, grace=grace, stopping=stopping)
+        failure = told(hang, run_dir) if hang else None
     finally:
-        end(process)
+        end(process, vigil.pids)
         copier.wait()
+    if failure:
+        raise failure
     if process.returncode:
         memory_ran_out = None if oom_kills_before is None else oom_kills() != oom_kills_before
-        raise cause(run_dir / layout.FAILURES, output.read_text(errors="replace"), memory_ran_out)
+        output = Output(path.read_text(errors="replace"), vigil.first_rank, os.environ)
+        raise cause(run_dir / layout.FAILURES, output, memory_ran_out)
+
+
+class Vigil:
+    """Looks at what the ranks of a node say they do.
+
+    Args:
+        run: what this attempt was told.
+        run_dir: the ranks' working directory.
+        node_rank: which node this is, from 0.
+        hang_after: seconds without progress that no rank is ended before.
+    """
+
+    def __init__(self, run: Run, run_dir: Path, node_rank: int, hang_after: float) -> None:
+        self.run_dir, self.floor, self.alone = run_dir, hang_after, run.world.nodes == 1
+        self.first_rank = node_rank * run.world.processes_per_node
+        ranks = range(self.first_rank, self.first_rank + run.world.processes_per_node)
+        self.ranks: dict[int, Quiet] = dict.fromkeys(ranks, STARTING)
+        self.looked = time.monotonic()
+
+    @property
+    def pids(self) -> list[int]:
+        """Processes of the ranks that have begun; each leads a group."""
+        return [quiet.beat.pid for quiet in self.ranks.values() if quiet.beat.pid]
+
+    def look(self) -> Hang | None:
+        """Look, if it is time to; the ranks' hang, if they do."""
+        now = time.monotonic()
+        if now - self.looked < SECONDS_BETWEEN_BEATS:
+            return None
+        for rank, quiet in self.ranks.items():
+            self.ranks[rank] = quiet.next(beat_of(self.run_dir, rank), now - self.looked)
+        self.looked = now
+        return hanging.hang_of(self.ranks, floor=self.floor, alone=self.alone)
 
 
 def copy_output(process: subprocess.Popen[bytes], path: Path) -> subprocess.Popen[bytes]:
@@ -99,66 +148,47 @@ def copy_output(process: subprocess.Popen[bytes], path: Path) -> subprocess.Pope
     return subprocess.Popen(["tee", str(path)], stdin=process.stdout)
 
 
-def watch(process: subprocess.Popen[bytes], *, grace: float, stopping: Callable[[], bool]) -> None:
-    """Wait for torchrun; once asked to stop, for at most ``grace`` seconds more."""
+def watch(process: subprocess.Popen[bytes], vigil: Vigil, *, grace: float, stopping: Callable[[], bool]) -> Hang | None:
+    """Wait for torchrun, or until its ranks hang; once asked to stop, for at most ``grace`` seconds more."""
     deadline = None
     while process.poll() is None:
         if deadline is None and stopping():
             deadline = time.monotonic() + grace
         if deadline is not None and time.monotonic() > deadline:
-            return
+            return None
+        if deadline is None and (hang := vigil.look()):
+            return hang
         time.sleep(0.1)
+    return None
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """See that torchrun and every rank is gone: first asked, then killed, as one session."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+def told(hang: Hang, run_dir: Path) -> HangFailure:
+    """The failure of ranks that hang, once each has left where it stands in the logs."""
+    print("The ranks get nowhere: each is asked where it stands, and ended.", flush=True)
+    standings = stacks.collect(run_dir, {rank: quiet.beat.pid for rank, quiet in hang.ranks.items()})
+    states = {rank: found[0].state for rank, found in standings.items() if found}
+    frames = {rank: stacks.innermost(found) for rank, found in standings.items()}
+    shown = {rank: last_lines.last(lines, os.environ) for rank, lines in frames.items()}
+    return hanging.explained(hang, states, shown)
 
 
-def cause(reports: Path, output: str, memory_ran_out: bool | None = None) -> Failure:
-    """The failure of the rank that failed first.
-
-    When a rank dies, its peers fail too, as they lose it: a report of another class than Collective comes first.
-
-    Args:
-        reports: the folder where ranks leave their failures.
-        output: what torchrun and the ranks printed.
-        memory_ran_out: whether the kernel killed processes here meanwhile to have memory; None where that is not known.
-    """
-    found = [(file.stat().st_mtime_ns, FailureReport.read(file)) for file in reports.glob("rank-*.json")]
-    found.sort(key=lambda item: (item[1].failure == CollectiveFailure.name, item[0]))
-    if found and found[0][1].failure != CollectiveFailure.name:
-        return found[0][1].cause
-    if ended := ended_by_signal(output):
-        return of_signal(*ended, memory_ran_out)
-    if not found and PORT_TAKEN.search(output):
-        return PortFailure("rendezvous", "the port was taken between the probe and torchrun")
-    if found:
-        return found[0][1].cause
-    lines = [line for line in output.splitlines() if line.strip(" =-")]
-    return Failure("torchrun", lines[-1][:400] if lines else "ended without a word", do="The log has the rest.")
+def end(process: subprocess.Popen[bytes], ranks: Iterable[int]) -> None:
+    """See that torchrun and every rank is gone, with the processes that load its data: first asked, then killed."""
+    if process.poll() is not None:
+        return
+    signal_groups(ranks, signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=TO_END)
+    signal_groups(ranks, signal.SIGKILL)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=TO_END)
+    process.kill()
+    process.wait()
 
 
-def ended_by_signal(output: str) -> tuple[int, int] | None:
-    """The rank that a signal ended, and its number: not one that torchrun told to end, where another was before it."""
-    others, _, first = output.partition(ROOT_CAUSE)
-    found = [(int(rank), int(number)) for part in (first, others) for rank, number in ENDED_BY_SIGNAL.findall(part)]
-    return min(found, key=lambda each: each[1] == signal.SIGTERM, default=None)
-
-
-def of_signal(rank: int, number: int, memory_ran_out: bool | None) -> Failure:
-    """The failure of a rank that a signal ended."""
-    name = {each.value: each.name for each in signal.Signals}.get(number, f"signal {number}")
-    where = f"rank {rank}"
-    if number == signal.SIGKILL and memory_ran_out is not False:
-        what = "the kernel killed it as" if memory_ran_out else "killed, as the kernel does when"
-        return MemoryFailure(where, f"{what} memory ran out", do=MemoryFailure.remedy)
-    if number == signal.SIGKILL:
-        return Failure(where, "killed by SIGKILL, and not for memory", do="Somebody did, or the machine's own.")
-    return Failure(where, f"crashed: {name}", do="The log has its last lines; a video may have crashed decord.")
+def signal_groups(leaders: Iterable[int], signum: signal.Signals) -> None:
+    """Send a signal to process groups, those that are still there."""
+    for leader in leaders:
+        with suppress(ProcessLookupError):
+            os.killpg(leader, signum)

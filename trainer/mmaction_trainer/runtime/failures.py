@@ -18,12 +18,12 @@ from mmaction_trainer.contract.errors import (
     MemoryFailure,
 )
 from mmaction_trainer.contract.run import CONFIG
+from mmaction_trainer.contract.signs import sign_of
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "DefaultCPUAllocator: not enough memory")
 UNBUILDABLE = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
 """What MMEngine and MMAction2 raise of a config that makes no model; nothing that another attempt would mend."""
-LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "Timed out waiting", "NCCL", "gloo")
+LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "NCCL", "gloo")
 
 
 def classify(error: BaseException) -> Failure:
@@ -38,8 +38,10 @@ def classify(error: BaseException) -> Failure:
         return _data_failure(text)
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return DiskFailure(str(error.filename or "checkpoint"), "no space left", do="Free space and start again.")
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(sign in text for sign in OUT_OF_MEMORY):
-        return MemoryFailure("memory", last_line(error), do="Lower training.batchSizePerGPU, or input.frames.")
+    if told := sign_of(text):
+        return told
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return MemoryFailure("memory", last_line(error), do=MemoryFailure.remedy)
     if isinstance(error, torch.distributed.DistError) or any(sign in text for sign in LOST_PEER):
         return CollectiveFailure("ranks", last_line(error), do="See which rank failed first, and why.")
     return Failure(type(error).__name__, last_line(error), do="The log has the traceback.")

@@ -8,6 +8,7 @@ which MMEngine makes equal at the end of an epoch alone.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ class ResumeHook(Hook):  # type: ignore[misc]
     Args:
         interval: iterations between two checkpoints, beside those that MMEngine's ``CheckpointHook`` saves at the end
             of epochs; None for none.
+
+    Attributes:
+        saving: called in every rank when all begin to save in the middle of an epoch.
     """
 
     priority = "LOWEST"  # after the hook that saves
@@ -49,6 +53,7 @@ class ResumeHook(Hook):  # type: ignore[misc]
         self.buffers: list[dict[str, torch.Tensor]] = []
         self.resumed: dict[str, Any] | None = None
         self.last = ""
+        self.saving: Callable[[], None] = lambda: None
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Add what MMEngine leaves out; called on rank 0."""
@@ -117,6 +122,7 @@ class ResumeHook(Hook):  # type: ignore[misc]
 
     def save(self, runner: Any, name: str) -> None:
         """Save after an iteration into ``work/``, from all ranks; the one before goes."""
+        self.saving()
         self.buffers = gather_object(buffers_of(runner)) or []
         self.save_alone(runner, name, runner.iter + 1)
         self.buffers = []

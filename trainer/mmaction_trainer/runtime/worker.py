@@ -21,7 +21,7 @@ from mmaction_trainer.contract.errors import DeviceFailure, Failure
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
-from . import complexity, identity
+from . import complexity, heartbeat, identity
 from .failures import as_config_failure, classify
 
 
@@ -31,7 +31,8 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     rank = int(os.environ["RANK"])
     try:
-        work(Run.read(Path(layout.RUN)), rank=rank)
+        heart = heartbeat.start(rank)
+        work(Run.read(Path(layout.RUN)), heart, rank=rank)
     except BaseException as error:
         if not isinstance(error, Failure):
             traceback.print_exc()
@@ -39,6 +40,7 @@ def main() -> NoReturn:
         print(f"rank {rank}: {failure}", file=sys.stderr, flush=True)
         leave_report(failure, rank)
         leave(failure.exit_code)  # a peer may be gone: tearing the process group down could wait for it
+    heart.end()
     leave(0)
 
 
@@ -55,7 +57,7 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def work(run: Run, *, rank: int) -> None:
+def work(run: Run, heart: heartbeat.Heart, *, rank: int) -> None:
     """Train, where the run does, and test."""
     world_size = int(os.environ["WORLD_SIZE"])
     store = identity.world_store()
@@ -67,6 +69,7 @@ def work(run: Run, *, rank: int) -> None:
 
     runner = build()
     runner.register_hook(StopHook(store))
+    heartbeat.follow(runner, heart)
     if run.world.nodes > 1:
         collect_over_the_network(runner)
     with trackers.telling(runner.visualizer):
@@ -80,6 +83,7 @@ def work(run: Run, *, rank: int) -> None:
     torch.distributed.barrier()  # all have what they need of each other
     torch.distributed.destroy_process_group()
     if rank == 0:
+        heart.begin("measuring the model")
         complexity.record(runner, run.test_protocol.clips * run.test_protocol.crops)  # no rank waits for it
 
 
