@@ -73,6 +73,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "pods.annotations": ({"note": "a"}, {}),
     "pods.cache.persistentVolumeClaim": ("videos", {}),
     "pods.cache.hostPath": ("/videos", {}),
+    "pods.cache.limit": ("7Gi", {"pods": {"cache": {"hostPath": "/videos"}}}),
     "overrides": ({"optim_wrapper": {"accumulative_counts": 4}}, {}),
 }
 OF_THE_CONTROLLER = {

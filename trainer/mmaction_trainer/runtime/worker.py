@@ -21,7 +21,7 @@ from mmaction_trainer.contract.errors import DeviceFailure, Failure
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
-from . import complexity, identity
+from . import arriving, complexity, identity
 from .failures import as_config_failure, classify
 
 
@@ -126,6 +126,7 @@ def test(runner: Any, checkpoint: str) -> dict[str, float]:
         runner.load_checkpoint(checkpoint, map_location="cpu")
     share_weights(runner.model)
     runner.test_loop.evaluator.metrics.append(kept_scores(runner))
+    arriving.want(runner.rank, "test", runner.test_loop.dataloader.batch_sampler.sampler)
     scores: dict[str, float] = runner.test()
     return scores
 
