@@ -61,6 +61,10 @@ bench-control-plane: tools ## measure how fast 1,000 TrainJobs become running po
 bench-decoding: setup ## measure decoding each frame of a video once, beside MMAction2's own
 	$(BIN)/python -m bench.decoding
 
+.PHONY: bench-first-iteration
+bench-first-iteration: tools ## measure the wait for the first iteration with videos in S3, beside fetching all first
+	$(BIN)/python -m bench.first_iteration
+
 .PHONY: images
 images: setup ## build the operator's and the trainer's image, with docker, podman or buildah
 	$(BIN)/python scripts/images.py $(OPTIONS)

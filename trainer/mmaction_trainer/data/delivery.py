@@ -34,6 +34,7 @@ LONGEST_PAUSE = 15.0
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_REPORTS = 0.5
 SECONDS_BETWEEN_WARNINGS = 30.0
+SECONDS_TO_END = 2.0
 
 
 class _Ended(Exception):
@@ -69,15 +70,15 @@ class Delivery:
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.thread.start()
 
-    def wait(self) -> None:
-        """Wait until all have come, or no more do."""
+    def wait(self, within: float | None = None) -> None:
+        """Wait until all have come, or no more do, for so many seconds at most."""
         if self.thread.ident:
-            self.thread.join()
+            self.thread.join(within)
 
     def end(self) -> None:
-        """Fetch nothing more; what is under way stops."""
+        """Fetch nothing more; what is under way stops, but for requests that storage does not answer."""
         self.ending.set()
-        self.wait()
+        self.wait(SECONDS_TO_END)
 
     def check(self) -> None:
         """See that nothing has kept a video from coming.

@@ -23,7 +23,7 @@ from mmaction_trainer.contract.run import Run
 
 from . import checkpoints, results, torchrun, trackers, weights
 from .commandline import Options, options_of
-from .endings import explain, leave_message
+from .endings import explain, leave, leave_message
 from .meeting import meet
 from .posting import Posting, Receiver
 from .preflight import preflight
@@ -221,7 +221,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         print(f"{failure.name}: {failure}", file=sys.stderr, flush=True)
         leave_message(results.of_nothing_known(node_rank, FailureReport.of(failure)))
         code = failure.exit_code
-    sys.exit(code)
+    leave(code)
 
 
 def bring(source: Path, run_dir: Path) -> None:
