@@ -31,6 +31,8 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "dataset.videos": ("clips", CSV),
     "dataset.decode": ("all", {}),
     "dataset.leakage": ("warn", {}),
+    "dataset.corruptVideos": ("skip", {}),
+    "dataset.maxSkippedShare": (0.5, {"dataset.corruptVideos": "skip"}),
     "input.frames": (64, {}),
     "input.frameInterval": (4, {}),
     "input.cropSize": (192, {}),

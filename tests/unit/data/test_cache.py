@@ -22,7 +22,7 @@ from tests.cluster.s3_faults import Answer, Fault, Forward, Request, in_front_of
 SPAWN = multiprocessing.get_context("spawn")
 SIZE = 100_000
 """Bytes of each video here."""
-KILLS = int(os.environ.get("KILLS", "12"))
+KILLS = int(os.environ.get("KILLS", "8"))
 
 
 @pytest.fixture

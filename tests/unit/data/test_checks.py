@@ -276,6 +276,30 @@ def test_all_videos_are_decoded_where_the_job_says_so_with_progress(build: Build
     assert "17.mp4: does not decode" in checklist.made["decoding"].errors[0].message
 
 
+CUT: Files = {"videos/b.mp4": a_clip("b")[:79_000]}
+
+
+@pytest.mark.parametrize("decode", ["sample", "all"])
+def test_a_corrupt_video_that_a_training_skips_is_a_warning(examine: Examine, decode: str) -> None:
+    (warning,) = examine(CUT, corrupt="skip", max_skipped=0.5, decode=decode).warnings
+    assert "videos/b.mp4: does not decode, and will be skipped: the file is cut off" in warning
+
+
+@pytest.mark.parametrize(
+    ("files", "changes"),
+    [
+        (CUT, {"max_skipped": 0.4, "decode": "all"}),
+        ({"videos/c.mp4": a_clip("c")[:79_000]}, {"max_skipped": 1.0}),
+        ({**CUT, "val.txt": "b.mp4 1\n"}, {"max_skipped": 1.0, "leakage": "warn"}),
+    ],
+    ids=["more than the share, where all are decoded", "of validation", "of training and of validation"],
+)
+def test_any_other_is_refused_whatever_a_training_skips(
+    examine: Examine, files: Files, changes: dict[str, object]
+) -> None:
+    assert "does not decode" in refusal(examine, files, corrupt="skip", **changes).found
+
+
 def test_classes_that_train_never_shows_are_a_warning(examine: Examine) -> None:
     (warning,) = examine({}, num_classes=101).warnings
     assert warning == "99 of 101 classes have no video in train, such as 2 (2)"

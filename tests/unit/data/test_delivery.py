@@ -13,8 +13,10 @@ from mmaction_trainer.contract.arriving import ARRIVING, WANTED, Arriving, Split
 from mmaction_trainer.contract.errors import DataFailure, Failure, Interrupted, StorageFailure
 from mmaction_trainer.contract.run import STOP, DataSource
 from mmaction_trainer.data import Cache, Delivery, prepare
+from mmaction_trainer.data.cache import is_whole
 from mmaction_trainer.data.delivery import AT_ONCE
 from mmaction_trainer.runtime import arriving
+from mmaction_trainer.runtime.video import DecordInit
 from mmaction_trainer.storage import open_storage
 from tests.clips import a_clip
 from tests.cluster.s3 import S3Server
@@ -80,7 +82,7 @@ def deliver(source: DataSource, way: Way, run_dir: Path, cache: Cache) -> Iterat
     """Begins a delivery after ranks have said what they want; nothing that was fetched before counts as asked for."""
     made: list[Delivery] = []
 
-    def deliver(wanted: Mapping[int, Wanted] | None = None, patience: float = 60) -> Delivery:
+    def deliver(wanted: Mapping[int, Wanted] | None = None, *, skips: bool = False, patience: float = 60) -> Delivery:
         way.let(20)
         prepared = prepare(source, run_dir, cache, lambda done, total, what: None)
         while way.open.acquire(blocking=False):
@@ -88,7 +90,7 @@ def deliver(source: DataSource, way: Way, run_dir: Path, cache: Cache) -> Iterat
         way.asked.clear()
         for rank, each in (wanted or {}).items():
             say(run_dir, rank, each)
-        delivery = Delivery(prepared.awaited, cache, run_dir, patience=patience)
+        delivery = Delivery(prepared.awaited, cache, run_dir, skips=skips, patience=patience)
         made.append(delivery)
         delivery.start()
         return delivery
@@ -235,6 +237,26 @@ def test_a_video_that_vanishes_from_storage_is_named(
     )
     with pytest.raises(DataFailure, match="has vanished"):
         delivery.check()
+
+
+@pytest.mark.parametrize(("name", "skips"), [(TRAIN[7], True), (VAL[4], False)], ids=["of training", "of validation"])
+def test_one_that_vanishes_is_found_corrupt_where_a_training_may_skip_it(
+    deliver: Deliver, way: Way, run_dir: Path, in_run_dir: None, name: str, skips: bool
+) -> None:
+    way.missing = {name}
+    delivery = deliver(skips=True)
+    way.let()
+    delivery.wait()
+    if not skips:
+        with pytest.raises(DataFailure, match="has vanished"):
+            delivery.check()
+        return
+    delivery.check()
+    video = path_of(run_dir, name)
+    with pytest.raises(DataFailure, match="does not decode: it is empty: it has vanished from storage"):
+        DecordInit().transform({"filename": str(video)})
+    (file,) = (file for file in delivery.awaited.files.values() if file.key.endswith(f"{name}.mp4"))
+    assert not is_whole(delivery.awaited.here / file.key, file), "the next attempt asks for it again"
 
 
 def test_a_rank_whose_launcher_is_gone_does_not_wait_for_ever(

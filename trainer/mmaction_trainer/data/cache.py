@@ -102,6 +102,12 @@ class Cache:
             finally:
                 part.unlink(missing_ok=True)
 
+    def leave_empty(self, path: Path) -> None:
+        """Have an empty file where one has vanished from storage: readers find it corrupt."""
+        with disk_failures(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
     def close(self) -> None:
         """Need nothing any more."""
         if self.list:

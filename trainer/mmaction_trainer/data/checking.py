@@ -19,10 +19,10 @@ from mmaction_trainer.storage.folder import Folder
 from . import checks, twins
 from .annotations import Annotations
 from .cache import Cache, megabytes
-from .decoding import Opened, frames_enough, opened, refuse_broken
+from .decoding import Opened, apart, frames_enough, opened, refuse_broken, warnings_of
 from .fetching import Report, fetch, home
 from .holdings import Holdings
-from .preparing import Examined, a_few, listed, there
+from .preparing import Examined, a_few, keys_of, listed, skipped, there
 
 AFTER_LISTS = ("classes", "labels", "videos", "duplicates", "leakage", "decoding", "frames")
 MOST_TWINS = 50
@@ -143,7 +143,12 @@ def decode(videos: Videos, source: DataSource, checklist: Checklist) -> Path | N
         keys = sorted(data.files) if source.decode == "all" else a_few(data.annotations)
         videos.fetch(keys)
         found = open_all({posixpath.join(videos.storage.uri, key): here / key for key in keys}, videos.report)
-        refuse_broken(found, of=len(data.files))
+        may = skipped(data, source)
+        broken, others = apart(found, {posixpath.join(videos.storage.uri, key) for key in may})
+        if source.decode == "all" and len(broken) > source.max_skipped * len(keys_of(data).get("train", ())):
+            others = found
+        refuse_broken(others, of=len(data.files))
+        notes.warnings += warnings_of(broken)
         notes.said = f"{len(found):,} of {len(data.files):,} videos decoded"
     if not found:
         checklist.skip("frames", why="no video was decoded")

@@ -48,11 +48,16 @@ class Delivery:
         awaited: what is not here.
         cache: where it comes to.
         run_dir: of the attempt; ranks look there for what is told, and say there what they read next.
+        skips: whether a training may go on without a video that has vanished.
         patience: seconds that one video may fail to come.
     """
 
-    def __init__(self, awaited: Awaited, cache: Cache, run_dir: Path, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, awaited: Awaited, cache: Cache, run_dir: Path, *, skips: bool = False, patience: float = PATIENCE
+    ) -> None:
         self.awaited, self.cache, self.run_dir, self.patience = awaited, cache, run_dir, patience
+        self.tested = {key for split, keys in awaited.lists.items() if split != "train" for key in keys}
+        self.skips = skips
         self.storage = open_storage(awaited.uri)
         self.videos = len({key for keys in awaited.lists.values() for key in keys})
         self.absent = len(awaited.files)
@@ -118,6 +123,8 @@ class Delivery:
             try:
                 return self.cache.bring(self.storage, self.awaited.here, file, on_bytes)
             except ObjectMissing:
+                if self.skips and file.key not in self.tested:
+                    return self.cache.leave_empty(self.awaited.here / file.key)
                 where = f"{self.storage.uri}/{file.key}"
                 do = "Take it off the lists, or put it back."
                 raise DataFailure(where, "has vanished: it was there when the attempt began", do=do) from None

@@ -87,7 +87,7 @@ def prepare(source: DataSource, run_dir: Path, cache: Cache, report: Report) -> 
     here = home(storage, cache.root)
     absent = reserve(storage, data.files, here, cache)
     if source.media == "videos":
-        decode_some(storage, data, here, cache, report)
+        decode_some(storage, data, source, here, cache, report)
     at_once = absent if source.media == "frames" else {key: absent[key] for key in absent if (here / key).exists()}
     fetch(storage, at_once, here, cache, report)
     write(data.annotations, here, run_dir, media=source.media)
@@ -140,12 +140,23 @@ def files_of(samples: Iterable[Sample], files: Mapping[str, Stored]) -> Mapping[
     return {file.key: file for path, file in files.items() if path in paths or posixpath.dirname(path) in paths}
 
 
-def decode_some(storage: Storage, data: Examined, here: Path, cache: Cache, report: Report) -> None:
+def skipped(data: Examined, source: DataSource) -> set[str]:
+    """Keys of the videos that a training goes on without if they are corrupt: those that nothing is validated on."""
+    lists = keys_of(data)
+    tested = {key for split, keys in lists.items() if split != "train" for key in keys}
+    return set(lists.get("train", ())) - tested if source.corrupt == "skip" else set()
+
+
+def decode_some(storage: Storage, data: Examined, source: DataSource, here: Path, cache: Cache, report: Report) -> None:
     """Fetch and decode a few videos of each split."""
     some = a_few(data.annotations)
     fetch(storage, {key: data.files[key] for key in some}, here, cache, report)
     report(0, len(some), "decoding a few videos")
-    check_decodes([here / key for key in some], sample=len(some))
+    broken = check_decodes(
+        [here / key for key in some], sample=len(some), skipped={here / key for key in skipped(data, source)}
+    )
+    for warning in broken:
+        print(f"warning: {warning}", flush=True)
 
 
 def a_few(annotations: Annotations) -> list[str]:

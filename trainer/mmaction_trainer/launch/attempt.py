@@ -100,7 +100,9 @@ class Attempt:
         if self.node_rank == 0:
             results.begin(self.run, self.run_dir)
         self.prepared = data.prepare(self.run.data, self.run_dir, self.videos, self.report_files)
-        self.delivery = data.Delivery(self.prepared.awaited, self.videos, self.run_dir)
+        self.delivery = data.Delivery(
+            self.prepared.awaited, self.videos, self.run_dir, skips=self.run.data.corrupt == "skip"
+        )
         self.delivery.start()
         if self.run.pretrained:
             self.tell("Preparing", f"fetching {self.run.pretrained.name}")

@@ -34,6 +34,8 @@ class DecordInit(StockInit):  # type: ignore[misc]
     def _get_video_reader(self, filename: str) -> Any:
         import decord
 
+        if not Path(filename).stat().st_size:
+            raise ValueError("it is empty: it has vanished from storage")
         if missing := missing_bytes(Path(filename)):
             raise ValueError(f"the file is cut off: {missing:,} bytes of it are missing")
         return decord.VideoReader(filename, num_threads=self.num_threads)

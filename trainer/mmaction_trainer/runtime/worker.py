@@ -62,7 +62,7 @@ def work(run: Run, *, rank: int) -> None:
     identity.prove(run.job, store, rank=rank, world_size=world_size)
     check_devices(run)
 
-    from . import resuming, trackers
+    from . import resuming, skipping, trackers
     from .stop import StopHook
 
     runner = build()
@@ -71,6 +71,8 @@ def work(run: Run, *, rank: int) -> None:
         collect_over_the_network(runner)
     with trackers.telling(runner.visualizer):
         if run.trains:
+            if run.data.corrupt == "skip":
+                skipping.skip(runner, run.data.max_skipped)
             resuming.resume(runner)
             runner.train()
             checkpoint = best_of(runner)
