@@ -19,5 +19,5 @@ def test_an_amount_is_so_many_bytes(text: str, count: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "Gi", "10GB", "-1", "500m", "1,5G", "10 Gi"])
 def test_what_is_no_amount_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(text)):
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
         in_bytes(text)

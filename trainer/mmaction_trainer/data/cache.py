@@ -145,7 +145,7 @@ class Cache:
         for folder in (self.root / NEEDS).glob("*"):
             if folder == self.own:
                 continue
-            with suppress(OSError), (folder / NEEDED).open("r+") as file:  # NFS locks what may be written
+            with suppress(FileNotFoundError), (folder / NEEDED).open("r+") as file:  # NFS locks what may be written
                 if not locked(file):
                     needed.update(json.loads(line) for line in file)
                     continue
