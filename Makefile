@@ -69,6 +69,10 @@ bench-decoding: setup ## measure decoding each frame of a video once, beside MMA
 bench-checkpoints: setup ## measure how long a training waits for its checkpoints, beside MMEngine's own way
 	$(BIN)/python -m bench.checkpoints
 
+.PHONY: bench-first-iteration
+bench-first-iteration: tools ## measure the wait for the first iteration with videos in S3, beside fetching all first
+	$(BIN)/python -m bench.first_iteration
+
 .PHONY: images
 images: setup ## build the operator's and the trainer's image, with docker, podman or buildah
 	$(BIN)/python scripts/images.py $(OPTIONS)

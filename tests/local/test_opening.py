@@ -43,7 +43,7 @@ def test_thirty_views_of_two_ranks_open_each_video_once(machine: Machine) -> Non
     (folder / "config.py").write_text(render(api.read(job)).text)
     (folder / "testing.py").write_text(TESTING)
     source = DataSource(uri=str(machine.dataset), format="ucf101", num_classes=6)
-    data.prepare(source, folder, machine.root / "cache", lambda done, total, what: None)
+    data.prepare(source, folder, data.Cache(machine.root / "cache"), lambda done, total, what: None)
     words = ["--nproc-per-node=2", "--master-addr=127.0.0.1", f"--master-port={free_port()}", "testing.py"]
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", *words],

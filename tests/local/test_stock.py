@@ -25,7 +25,7 @@ def test_mmaction2s_own_train_script_runs_a_rendered_config(machine: Machine) ->
     folder.mkdir()
     (folder / "config.py").write_text(render(api.read(machine.job())).text)
     source = DataSource(uri=str(machine.dataset), format="ucf101", num_classes=6)
-    data.prepare(source, folder, machine.root / "cache", lambda done, total, what: None)
+    data.prepare(source, folder, data.Cache(machine.root / "cache"), lambda done, total, what: None)
     words = ["--nproc-per-node=2", "--master-addr=127.0.0.1", f"--master-port={free_port()}"]
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", *words, str(TRAIN), "config.py", "--launcher=pytorch"],

@@ -138,6 +138,11 @@ Quantity = Annotated[
 ]
 """An amount of CPU or memory, as Kubernetes writes it."""
 
+Bytes = Annotated[
+    str, text(r"^[0-9]+(\.[0-9]+)?(k|Ki|M|Mi|G|Gi|T|Ti)?$", 32, "bytes as Kubernetes writes them: 200Gi, 500G")
+]
+"""An amount of bytes, as Kubernetes writes it."""
+
 LabelValue = Annotated[
     str,
     text(

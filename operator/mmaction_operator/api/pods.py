@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .fields import URI, AbsolutePath, APIModel, Labels, ObjectName, PassedOn, Rule, VariableName
+from .fields import URI, AbsolutePath, APIModel, Bytes, Labels, ObjectName, PassedOn, Rule, VariableName
 
 RESERVED = ("mmaction.dev/", "batch.kubernetes.io/", "app.kubernetes.io/managed-by")
 """What keys of labels begin with that are not a user's."""
@@ -94,7 +94,10 @@ class EnvironmentVariable(APIModel):
 
 
 class CacheSpec(APIModel):
-    """Where nodes keep videos and checkpoints from one job to the next. Default: nowhere, each pod fetches its own."""
+    """Where nodes keep videos and checkpoints from one job to the next. Default: nowhere, each pod fetches its own.
+
+    Videos that no running job needs make room for others, those first that were used longest ago.
+    """
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -113,6 +116,12 @@ class CacheSpec(APIModel):
         description="A folder of the node, made if it is not there. The namespace has to allow it (pod security level "
         "privileged), and user 65532 to write there.",
         examples=["/var/cache/trainjobs"],
+    )
+    limit: Bytes | None = Field(
+        default=None,
+        description="Bytes that the videos in it may take. A data set that needs more is refused. Default: as many as "
+        "its disk has.",
+        examples=["200Gi"],
     )
 
 

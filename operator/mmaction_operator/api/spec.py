@@ -15,6 +15,7 @@ from .fields import URI, APIModel, ConfigName, ManagedBy, ObjectName, Overrides,
 from .pods import PodsSpec
 
 UCF101_CLASSES = 101
+SKIPPED_SHARE = 0.01
 CONTROLLER = "mmaction.dev/controller"
 """Who takes care of a job whose ``managedBy`` says nothing: an installation that was given no other name."""
 
@@ -71,6 +72,12 @@ class DatasetSpec(APIModel):
             message="is for the formats list and csv; ucf101 and folders have fixed names",
             field="lists",
         ),
+        Rule(
+            rule="!has(self.maxSkippedShare) || self.corruptVideos == 'skip'",
+            holds=lambda dataset: dataset.max_skipped_share is None or dataset.corrupt_videos == "skip",
+            message="is for corruptVideos: skip; fail skips none",
+            field="maxSkippedShare",
+        ),
     )
 
     uri: URI = Field(
@@ -101,6 +108,26 @@ class DatasetSpec(APIModel):
         description="What the preflight makes of videos that are in train and in val or test, by name or by content. "
         "With `warn` the job trains, and its accuracy says nothing of videos that it has not seen.",
     )
+
+    corrupt_videos: Literal["fail", "skip"] = Field(
+        default="fail",
+        description="What a training does where one of its videos does not decode, or vanishes from storage. With "
+        "`skip` the next one of the list takes its place, and the results name it. Validation and test always fail: "
+        "numbers of other videos cannot be compared.",
+    )
+    max_skipped_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Share of the training videos that may be skipped; more fail. Default: 0.01.",
+    )
+
+    @property
+    def skipped_share(self) -> float:
+        """The share of training videos that may be skipped, the default applied."""
+        if self.corrupt_videos == "fail":
+            return 0.0
+        return SKIPPED_SHARE if self.max_skipped_share is None else self.max_skipped_share
 
     @property
     def classes(self) -> int:

@@ -56,6 +56,8 @@ def words(progress: Progress) -> str:
     parts = numbers(progress)
     if progress.eta_seconds is not None and progress.stage == "Training":
         parts.append(f"{duration(progress.eta_seconds)} left")
+    if progress.message and progress.stage in ("Training", "Validating", "Testing"):
+        parts.append(progress.message)
     return "  ".join(parts)
 
 

@@ -236,7 +236,7 @@ def container(job: TrainJob, words: list[str], settings: Settings) -> Object:
         "command": ["mmaction-trainer", *words, "--from", CONFIG, RUN],
         "env": [
             *job.spec.pods.model_dump(mode="json", by_alias=True, exclude_none=True)["env"],
-            *({"name": name, "value": value} for name, value in variables(settings).items()),
+            *({"name": name, "value": value} for name, value in variables(job, settings).items()),
         ],
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -252,12 +252,14 @@ def container(job: TrainJob, words: list[str], settings: Settings) -> Object:
     return made
 
 
-def variables(settings: Settings) -> dict[str, str]:
+def variables(job: TrainJob, settings: Settings) -> dict[str, str]:
     """The launcher's environment beside the user's secret."""
     found = {
         environment.CACHE: CACHE,
         environment.TERMINATION_LOG: "/dev/termination-log",
     }
+    if job.spec.pods.cache and job.spec.pods.cache.limit:
+        found[environment.CACHE_LIMIT] = job.spec.pods.cache.limit
     if settings.progress_url:
         found |= {environment.PROGRESS_URL: settings.progress_url, environment.PROGRESS_TOKEN_FILE: f"{TOKEN}/token"}
     return found

@@ -62,6 +62,8 @@ def data_source(dataset: DatasetSpec, rendered: Rendered) -> DataSource:
         media=rendered.media,
         decode=dataset.decode,
         leakage=dataset.leakage,
+        corrupt=dataset.corrupt_videos,
+        max_skipped=dataset.skipped_share,
         frames=rendered.sees.frames,
         span=rendered.sees.span,
         test_alone=not rendered.epochs,

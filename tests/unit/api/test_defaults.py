@@ -48,7 +48,7 @@ def applied(defaults: dict[str, Any], **changes: Any) -> dict[str, Any]:
             {"pods": {"cache": {"persistentVolumeClaim": "videos"}}},
             {"pods": {"cache": {"hostPath": "/scratch"}}},
             "pods.cache",
-            {"persistentVolumeClaim": None, "hostPath": "/scratch"},
+            {"persistentVolumeClaim": None, "hostPath": "/scratch", "limit": None},
         ),
         ({"pods": {"affinity": {"nodeAffinity": {}}}}, {}, "pods.affinity", {"nodeAffinity": {}}),
         ({"resources": {"memoryPerNode": "64Gi"}}, {"resources": {"nodes": 2}}, "resources.memoryPerNode", "64Gi"),

@@ -31,6 +31,8 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "dataset.videos": ("clips", CSV),
     "dataset.decode": ("all", {}),
     "dataset.leakage": ("warn", {}),
+    "dataset.corruptVideos": ("skip", {}),
+    "dataset.maxSkippedShare": (0.5, {"dataset.corruptVideos": "skip"}),
     "input.frames": (64, {}),
     "input.frameInterval": (4, {}),
     "input.cropSize": (192, {}),
@@ -73,6 +75,7 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
     "pods.annotations": ({"note": "a"}, {}),
     "pods.cache.persistentVolumeClaim": ("videos", {}),
     "pods.cache.hostPath": ("/videos", {}),
+    "pods.cache.limit": ("7Gi", {"pods": {"cache": {"hostPath": "/videos"}}}),
     "overrides": ({"optim_wrapper": {"accumulative_counts": 4}}, {}),
 }
 OF_THE_CONTROLLER = {

@@ -11,7 +11,7 @@ from mmaction_trainer.contract.checklist import Checklist
 from mmaction_trainer.contract.errors import DataFailure
 from mmaction_trainer.contract.preflight import Preflight
 from mmaction_trainer.contract.run import DataSource
-from mmaction_trainer.data import check
+from mmaction_trainer.data import Cache, check
 from tests.clips import a_clip
 
 Files = Mapping[str, str | bytes | Path]
@@ -26,7 +26,7 @@ LIST: Files = {
 
 
 @pytest.fixture
-def examine(build: Build, cache: Path) -> Callable[..., Preflight]:
+def examine(build: Build, cache: Cache) -> Callable[..., Preflight]:
     """Checks the data set above with some of its files, and of its source, changed."""
 
     def examine(files: Files, **changes: object) -> Preflight:
@@ -230,7 +230,7 @@ def test_every_check_is_made_whatever_another_finds(examine: Examine) -> None:
         assert told in str(failure)
 
 
-def test_what_depends_on_a_check_that_failed_is_skipped_and_says_why(build: Build, cache: Path) -> None:
+def test_what_depends_on_a_check_that_failed_is_skipped_and_says_why(build: Build, cache: Cache) -> None:
     checklist = Checklist()
     source = DataSource(uri=str(build({**LIST, "val.txt": "gone.mp4 1\n"})), format="list", num_classes=2)
     assert check(source, cache, checklist, lambda done, total, what: None) is None
@@ -241,7 +241,7 @@ def test_what_depends_on_a_check_that_failed_is_skipped_and_says_why(build: Buil
 
 @pytest.mark.parametrize(("frames", "span", "outcome"), [(8, 16, "passed"), (32, 200, "warned"), (160, 160, "failed")])
 def test_videos_shorter_than_a_clip_are_a_warning_and_next_to_none_a_refusal(
-    build: Build, cache: Path, frames: int, span: int, outcome: str
+    build: Build, cache: Cache, frames: int, span: int, outcome: str
 ) -> None:
     """The clip has 32 frames."""
     source = DataSource(uri=str(build(LIST)), format="list", num_classes=2, frames=frames, span=span)
@@ -255,7 +255,7 @@ def test_videos_shorter_than_a_clip_are_a_warning_and_next_to_none_a_refusal(
         assert "3 of 3 videos that were decoded are shorter than a clip, which spans 200 frames" in found.warnings[0]
 
 
-def test_all_videos_are_decoded_where_the_job_says_so_with_progress(build: Build, cache: Path) -> None:
+def test_all_videos_are_decoded_where_the_job_says_so_with_progress(build: Build, cache: Cache) -> None:
     names = [f"{number:02}.mp4" for number in range(30)]
     files: Files = {f"videos/{name}": a_clip(name) for name in names}
     damaged = {"videos/17.mp4": a_clip("17.mp4")[:79_000]}
@@ -274,6 +274,30 @@ def test_all_videos_are_decoded_where_the_job_says_so_with_progress(build: Build
         assert checklist.made["decoding"].outcome == outcome
     assert seen == [(number, 31) for number in range(32)]
     assert "17.mp4: does not decode" in checklist.made["decoding"].errors[0].message
+
+
+CUT: Files = {"videos/b.mp4": a_clip("b")[:79_000]}
+
+
+@pytest.mark.parametrize("decode", ["sample", "all"])
+def test_a_corrupt_video_that_a_training_skips_is_a_warning(examine: Examine, decode: str) -> None:
+    (warning,) = examine(CUT, corrupt="skip", max_skipped=0.5, decode=decode).warnings
+    assert "videos/b.mp4: does not decode, and will be skipped: the file is cut off" in warning
+
+
+@pytest.mark.parametrize(
+    ("files", "changes"),
+    [
+        (CUT, {"max_skipped": 0.4, "decode": "all"}),
+        ({"videos/c.mp4": a_clip("c")[:79_000]}, {"max_skipped": 1.0}),
+        ({**CUT, "val.txt": "b.mp4 1\n"}, {"max_skipped": 1.0, "leakage": "warn"}),
+    ],
+    ids=["more than the share, where all are decoded", "of validation", "of training and of validation"],
+)
+def test_any_other_is_refused_whatever_a_training_skips(
+    examine: Examine, files: Files, changes: dict[str, object]
+) -> None:
+    assert "does not decode" in refusal(examine, files, corrupt="skip", **changes).found
 
 
 def test_classes_that_train_never_shows_are_a_warning(examine: Examine) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mmaction_trainer.contract.errors import DataFailure
 from mmaction_trainer.contract.run import CLASSES, LISTS, VIDEOS, DataSource
-from mmaction_trainer.data import prepare
+from mmaction_trainer.data import Cache, prepare
 
 Build = Callable[[Mapping[str, str | bytes | Path]], Path]
 
@@ -46,7 +46,7 @@ def read(run_dir: Path, split: str) -> list[tuple[str, int]]:
     return [(path, int(label)) for path, label in pairs]
 
 
-def test_seven_classes_of_ucf101_become_lists_that_mmaction2_reads(build: Build, run_dir: Path, cache: Path) -> None:
+def test_seven_classes_of_ucf101_become_lists_that_mmaction2_reads(build: Build, run_dir: Path, cache: Cache) -> None:
     source = DataSource(uri=str(build(UCF101)), format="ucf101", num_classes=7)
     prepared = prepare(source, run_dir, cache, quiet)
     assert prepared.counts == {"train": 7, "val": 7, "test": 7}
@@ -56,14 +56,14 @@ def test_seven_classes_of_ucf101_become_lists_that_mmaction2_reads(build: Build,
     assert (run_dir / CLASSES).read_text().splitlines() == list(SEVEN)
 
 
-def test_folders_become_lists_that_name_the_split(build: Build, run_dir: Path, cache: Path) -> None:
+def test_folders_become_lists_that_name_the_split(build: Build, run_dir: Path, cache: Cache) -> None:
     folder = build({"train/run/a.mp4": MP4, "train/walk/b.mp4": MP4, "val/walk/c.mp4": MP4})
     prepare(DataSource(uri=str(folder), format="folders", num_classes=2), run_dir, cache, quiet)
     assert read(run_dir, "train") == [("train/run/a.mp4", 0), ("train/walk/b.mp4", 1)]
     assert (run_dir / VIDEOS / "val/walk/c.mp4").read_bytes() == MP4.read_bytes()
 
 
-def test_kinetics_csv_become_lists(build: Build, run_dir: Path, cache: Path) -> None:
+def test_kinetics_csv_become_lists(build: Build, run_dir: Path, cache: Cache) -> None:
     header = "label,youtube_id,time_start,time_end,split\n"
     folder = build(
         {
@@ -81,7 +81,7 @@ def test_kinetics_csv_become_lists(build: Build, run_dir: Path, cache: Path) -> 
     assert other == ("run/def_000005_000015.mp4", 0)
 
 
-def test_frames_pass_with_their_number(build: Build, run_dir: Path, cache: Path) -> None:
+def test_frames_pass_with_their_number(build: Build, run_dir: Path, cache: Cache) -> None:
     frames = {f"videos/{name}/img_0000{number}.jpg": b"jpeg" for name in ("a", "b c") for number in (1, 2)}
     folder = build({"train.txt": "a 2 0\n", "val.txt": "b c 2 1\n", **frames})
     prepare(lists(folder, media="frames"), run_dir, cache, quiet)
@@ -92,7 +92,7 @@ def test_frames_pass_with_their_number(build: Build, run_dir: Path, cache: Path)
 
 
 @pytest.mark.parametrize("name", ["long walk.mp4", "walk", "no break.mp4", "a folder/a.mp4"])
-def test_names_that_mmaction2_would_misread_get_others(build: Build, run_dir: Path, cache: Path, name: str) -> None:
+def test_names_that_mmaction2_would_misread_get_others(build: Build, run_dir: Path, cache: Cache, name: str) -> None:
     folder = build(
         {"train.txt": f"{name},1\nb.mp4 0\n", "val.txt": "b.mp4 0\n", **{f"videos/{name}": AVI, "videos/b.mp4": MP4}}
     )
@@ -103,31 +103,31 @@ def test_names_that_mmaction2_would_misread_get_others(build: Build, run_dir: Pa
     assert sorted(path.name for path in folder.iterdir()) == ["train.txt", "val.txt", "videos"]
 
 
-def test_a_name_without_extension_finds_its_mp4_as_in_mmaction2(build: Build, run_dir: Path, cache: Path) -> None:
+def test_a_name_without_extension_finds_its_mp4_as_in_mmaction2(build: Build, run_dir: Path, cache: Cache) -> None:
     prepare(lists(build({**LIST, "val.txt": "./c 1\n"})), run_dir, cache, quiet)
     assert read(run_dir, "val") == [("c.mp4", 1)]
 
 
-def test_a_folder_is_used_in_place(build: Build, run_dir: Path, cache: Path) -> None:
+def test_a_folder_is_used_in_place(build: Build, run_dir: Path, cache: Cache) -> None:
     folder = build(LIST)
     prepare(lists(folder), run_dir, cache, quiet)
     assert (run_dir / VIDEOS).readlink() == folder / "videos"
-    assert not cache.exists()
+    assert not cache.root.exists()
 
 
-def test_a_run_directory_can_be_prepared_again(build: Build, run_dir: Path, cache: Path) -> None:
+def test_a_run_directory_can_be_prepared_again(build: Build, run_dir: Path, cache: Cache) -> None:
     prepare(lists(build(LIST)), run_dir, cache, quiet)
     prepare(lists(build({"val.txt": "b.mp4 1\n"})), run_dir, cache, quiet)
     assert read(run_dir, "val") == [("b.mp4", 1)]
 
 
-def test_what_is_refused_leaves_no_lists(build: Build, run_dir: Path, cache: Path) -> None:
+def test_what_is_refused_leaves_no_lists(build: Build, run_dir: Path, cache: Cache) -> None:
     with pytest.raises(DataFailure):
         prepare(lists(build({**LIST, "videos/c.mp4": b"broken"})), run_dir, cache, quiet)
     assert not list(run_dir.rglob("*"))
 
 
-def test_steps_are_told_as_they_come(build: Build, run_dir: Path, cache: Path) -> None:
+def test_steps_are_told_as_they_come(build: Build, run_dir: Path, cache: Cache) -> None:
     told: list[tuple[int, int, str]] = []
     prepare(lists(build(LIST)), run_dir, cache, lambda *step: told.append(step))
     assert [what for _, _, what in told] == ["reading the lists", "decoding a few videos"]
@@ -137,7 +137,7 @@ class TestDigest:
     """The digest is the same where the same videos have the same labels in the same splits."""
 
     @pytest.fixture
-    def digest(self, build: Build, run_dir: Path, cache: Path) -> Callable[..., str]:
+    def digest(self, build: Build, run_dir: Path, cache: Cache) -> Callable[..., str]:
         def digest(**changes: str) -> str:
             files = {name.replace("_", "."): text for name, text in changes.items()}
             return prepare(lists(build({**LIST, **files})), run_dir, cache, quiet).digest
@@ -160,7 +160,7 @@ class TestDigest:
     def test_everything_else_does(self, digest: Callable[..., str], changes: Mapping[str, str]) -> None:
         assert digest() != digest(**changes)
 
-    def test_the_number_of_frames_does(self, build: Build, run_dir: Path, cache: Path) -> None:
+    def test_the_number_of_frames_does(self, build: Build, run_dir: Path, cache: Cache) -> None:
         files = {f"videos/a/img_{number:05}.jpg": b"jpeg" for number in (1, 2)}
         source = lists(build({**files, "val.txt": "a 1 0\n"}), media="frames")
         digests = {
@@ -173,7 +173,7 @@ class TestDigest:
         assert digest() == "e6cab7faf89105a9c7410c5637da22fbe938a5d3ea8563c5218ee15ff60f5575"
 
 
-def test_mmaction2_itself_reads_the_lists_and_opens_the_videos(build: Build, run_dir: Path, cache: Path) -> None:
+def test_mmaction2_itself_reads_the_lists_and_opens_the_videos(build: Build, run_dir: Path, cache: Cache) -> None:
     datasets = pytest.importorskip("mmaction.datasets")
     files: dict[str, str | bytes | Path] = {
         "train.txt": "a b.mp4,0\nwalk 1\n",

@@ -10,7 +10,7 @@ import pytest
 from mmaction_trainer.contract.checklist import Checklist
 from mmaction_trainer.contract.errors import DataFailure
 from mmaction_trainer.contract.run import CLASSES, LISTS, DataSource
-from mmaction_trainer.data import check, prepare
+from mmaction_trainer.data import Cache, check, prepare
 from tests.clips import a_clip
 
 Build = Callable[[Mapping[str, str | bytes | Path]], Path]
@@ -46,7 +46,7 @@ def source(folder: Path, layout: str, **told: object) -> DataSource:
 
 
 @pytest.mark.parametrize("layout", TESTED)
-def test_it_needs_the_tested_videos_and_what_lists_them(build: Build, run_dir: Path, cache: Path, layout: str) -> None:
+def test_it_needs_the_tested_videos_and_what_lists_them(build: Build, run_dir: Path, cache: Cache, layout: str) -> None:
     data = source(build(TESTED[layout]), layout, test_alone=True)
     prepared = prepare(data, run_dir, cache, quiet)
     assert prepared.counts == {"test": 2}
@@ -58,7 +58,7 @@ def test_it_needs_the_tested_videos_and_what_lists_them(build: Build, run_dir: P
 
 @pytest.mark.parametrize("layout", TESTED)
 def test_its_videos_and_labels_have_the_digest_that_a_training_says_it_tested(
-    build: Build, run_dir: Path, cache: Path, layout: str
+    build: Build, run_dir: Path, cache: Cache, layout: str
 ) -> None:
     folder = build(TRAINING[layout] | TESTED[layout])
     whole = prepare(source(folder, layout), run_dir, cache, quiet)
@@ -69,7 +69,7 @@ def test_its_videos_and_labels_have_the_digest_that_a_training_says_it_tested(
 
 @pytest.mark.parametrize("layout", ["csv", "folders"])
 def test_classes_are_numbered_as_in_training_where_its_list_is_there(
-    build: Build, run_dir: Path, cache: Path, layout: str
+    build: Build, run_dir: Path, cache: Cache, layout: str
 ) -> None:
     few = {name: content for name, content in TESTED[layout].items() if "run" not in name and name != "val.csv"}
     one = {"val.csv": "path,label\nd.mp4,walk\n"} if layout == "csv" else {}
@@ -80,20 +80,20 @@ def test_classes_are_numbered_as_in_training_where_its_list_is_there(
 
 @pytest.mark.parametrize("layout", ["csv", "folders"])
 def test_some_of_the_classes_alone_are_refused_as_nothing_says_their_numbers(
-    build: Build, run_dir: Path, cache: Path, layout: str
+    build: Build, run_dir: Path, cache: Cache, layout: str
 ) -> None:
     three = source(build(TESTED[layout]), layout, test_alone=True, num_classes=3)
     with pytest.raises(DataFailure, match=r"2 classes; accepted: 3.*format: list"):
         prepare(three, run_dir, cache, quiet)
 
 
-def test_no_tested_videos_are_a_failure(build: Build, run_dir: Path, cache: Path) -> None:
+def test_no_tested_videos_are_a_failure(build: Build, run_dir: Path, cache: Cache) -> None:
     with pytest.raises(DataFailure, match="no videos there"):
         prepare(source(build(TRAINING["folders"]), "folders", test_alone=True), run_dir, cache, quiet)
 
 
 @pytest.mark.parametrize("layout", TESTED)
-def test_every_check_of_its_preflight_passes_with_nothing_else_there(build: Build, cache: Path, layout: str) -> None:
+def test_every_check_of_its_preflight_passes_with_nothing_else_there(build: Build, cache: Cache, layout: str) -> None:
     files = {name: a_clip(name) if content is CLIP else content for name, content in TESTED[layout].items()}
     checklist = Checklist()
     assert check(source(build(files), layout, test_alone=True), cache, checklist, quiet)

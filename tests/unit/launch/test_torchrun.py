@@ -1,10 +1,15 @@
-"""torchrun's command line."""
+"""torchrun's command line, and the look at its ranks."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from mmaction_trainer.launch.torchrun import command, environment
+import pytest
+
+from mmaction_trainer.contract.heartbeat import Beat, path_of
+from mmaction_trainer.launch import torchrun
+from mmaction_trainer.launch.torchrun import Vigil, command, environment
 from tests.run_folders import a_run
 
 
@@ -19,3 +24,16 @@ def test_processes_of_a_node_share_its_cpus() -> None:
     one, many = (environment(a_run("a", port=1, processes=count)) for count in (1, 10_000))
     assert int(one["OMP_NUM_THREADS"]) == len(os.sched_getaffinity(0))
     assert many["OMP_NUM_THREADS"] == "1"
+
+
+def test_time_in_which_a_video_may_be_awaited_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    monkeypatch.setattr(torchrun.time, "monotonic", lambda: float(next(clock)))
+    path_of(tmp_path, 0).parent.mkdir()
+    path_of(tmp_path, 0).write_bytes(Beat(pid=1, place=7, doing="waiting for a batch", slowest=0.2).record)
+    on_its_way = True
+    vigil = Vigil(a_run("uid-1", port=1), tmp_path, 0, 60.0, lambda: on_its_way)
+    assert not any(vigil.look() for _ in range(300))
+    on_its_way = False
+    assert not any(vigil.look() for _ in range(50))
+    assert any(vigil.look() for _ in range(20))

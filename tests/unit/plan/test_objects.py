@@ -221,6 +221,13 @@ def test_videos_are_kept_where_the_job_says(
         assert {"name": "cache"} | volume in spec["volumes"]
 
 
+def test_the_limit_of_a_cache_reaches_every_launcher(rendered: Rendered, settings: Settings) -> None:
+    for attempt in (0, 1):
+        for limit, told in ((None, []), ("200Gi", [{"name": "TRAINJOB_CACHE_LIMIT", "value": "200Gi"}])):
+            found = container(rendered, settings, attempt, pods={"cache": {"hostPath": "/videos", "limit": limit}})
+            assert [each for each in found["env"] if each["name"] == "TRAINJOB_CACHE_LIMIT"] == told
+
+
 def test_an_attempt_may_train_for_as_long_as_is_left(rendered: Rendered, settings: Settings) -> None:
     for seconds in (None, 60):
         items = objects_of(a_job(), rendered, 1, 20001, settings, seconds)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -108,6 +109,17 @@ def test_a_download_makes_its_folders_and_counts_its_bytes(storage: Storage, tmp
     assert storage.download("v.mp4", tmp_path / "a" / "b" / "v.mp4", seen.append) == Stored("v.mp4", 3_000_001)
     assert (tmp_path / "a" / "b" / "v.mp4").read_bytes() == content
     assert sum(seen) == 3_000_001
+
+
+def test_a_copy_is_as_old_as_its_object_as_every_word_of_storage_says(storage: Storage, tmp_path: Path) -> None:
+    before = int(time.time())
+    storage.write("v.mp4", b"video")
+    (listed,), asked = list(storage.list()), storage.stat("v.mp4")
+    held = storage.download("v.mp4", tmp_path / "v.mp4")
+    assert asked
+    assert listed.modified
+    assert listed.modified == asked.modified == held.modified == int((tmp_path / "v.mp4").stat().st_mtime)
+    assert before <= listed.modified <= time.time()
 
 
 def test_an_empty_file_goes_there_and_back(storage: Storage, tmp_path: Path) -> None:

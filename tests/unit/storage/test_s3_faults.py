@@ -136,6 +136,37 @@ def test_a_download_that_always_breaks_off_is_given_up_and_leaves_no_file(
     assert list((tmp_path / "in").iterdir()) == []
 
 
+def flips_a_bit(request: Request, forward: Forward) -> Answer:
+    answer = forward(request)
+    if request.method == "GET":
+        answer.body = answer.body[:-1] + bytes([answer.body[-1] ^ 1])
+    return answer
+
+
+def test_what_arrives_damaged_becomes_no_file(behind: Behind, tmp_path: Path) -> None:
+    with behind(flips_a_bit) as storage:
+        storage.write("v.mp4", CONTENT)
+        with pytest.raises(StorageFailure, match=r"arrived damaged: its MD5 is \w{32}; accepted: \w{32}, as its ETag"):
+            storage.download("v.mp4", tmp_path / "in" / "v.mp4")
+    assert list((tmp_path / "in").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"ETag": '"0123456789abcdef0123456789abcdef-2"'}, {"x-amz-server-side-encryption": "aws:kms"}],
+    ids=["sent in parts", "encrypted with a key of its own"],
+)
+def test_an_etag_that_is_no_md5_is_not_taken_for_one(behind: Behind, tmp_path: Path, headers: dict[str, str]) -> None:
+    def states(request: Request, forward: Forward) -> Answer:
+        answer = flips_a_bit(request, forward)
+        answer.headers = {name: value for name, value in answer.headers.items() if name not in headers} | headers
+        return answer
+
+    with behind(states) as storage:
+        storage.write("v.mp4", CONTENT)
+        assert storage.download("v.mp4", tmp_path / "v.mp4").size == len(CONTENT)
+
+
 def test_an_object_that_is_replaced_while_it_is_read_is_not_pieced_together(behind: Behind) -> None:
     tries: list[str] = []
 

@@ -24,6 +24,9 @@ NODE_RANK = "JOB_COMPLETION_INDEX"
 CACHE = "TRAINJOB_CACHE"
 """Folder of videos and checkpoints; without it, ``mmaction-operator`` in the user's cache folder."""
 
+CACHE_LIMIT = "TRAINJOB_CACHE_LIMIT"
+"""Bytes that its videos may take, such as 200Gi; without it, as many as the disk has."""
+
 WEIGHTS = "TRAINJOB_WEIGHTS"
 """URI of a folder or prefix that holds checkpoints by file name, for machines that cannot reach the zoo's server."""
 

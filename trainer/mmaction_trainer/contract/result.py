@@ -107,7 +107,8 @@ class ModelReport(Document):
 
 class DataReport(Document):
     """The data set that numbers are of: sha256 over paths and labels of every split that was read, and of the tested
-    one alone, which is the same however the weights came to be; and videos of each split."""
+    one alone, which is the same however the weights came to be; videos of each split; and how many corrupt ones the
+    training skipped, where it may skip any."""
 
     sha256: str
     tested_sha256: str | None = None
@@ -115,6 +116,7 @@ class DataReport(Document):
     split: int
     classes: int
     videos: dict[str, int]
+    skipped: int | None = None
 
 
 class Result(Document):

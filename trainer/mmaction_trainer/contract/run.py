@@ -87,7 +87,8 @@ class DataSource(Document):
 
     ``decode`` is which videos the preflight decodes, ``leakage`` what it makes of videos that are in train and in test.
     ``frames`` is how many frames of a video the model sees at once, ``span`` how many lie from the first to the last.
-    With ``test_alone`` nothing but the test list is read, or needed.
+    ``corrupt`` is what a training does with a video that does not decode or has vanished, ``max_skipped`` the share of
+    its videos that it may skip. With ``test_alone`` nothing but the test list is read, or needed.
     """
 
     uri: str
@@ -101,6 +102,8 @@ class DataSource(Document):
     media: Literal["videos", "frames"] = "videos"
     decode: Literal["sample", "all"] = "sample"
     leakage: Literal["refuse", "warn"] = "refuse"
+    corrupt: Literal["fail", "skip"] = "fail"
+    max_skipped: float = 0.0
     frames: int = 1
     span: int = 1
     test_alone: bool = False

@@ -7,6 +7,7 @@ import posixpath
 import shutil
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmaction_trainer.contract.checklist import Checklist
@@ -17,17 +18,18 @@ from mmaction_trainer.storage.folder import Folder
 
 from . import checks, twins
 from .annotations import Annotations
-from .decoding import Opened, frames_enough, opened, refuse_broken
+from .cache import Cache, megabytes
+from .decoding import Opened, apart, frames_enough, opened, refuse_broken, warnings_of
 from .fetching import Report, fetch, home
 from .holdings import Holdings
-from .preparing import Examined, a_few, listed, there
+from .preparing import Examined, a_few, keys_of, listed, skipped, there
 
 AFTER_LISTS = ("classes", "labels", "videos", "duplicates", "leakage", "decoding", "frames")
 MOST_TWINS = 50
 """Files of one size that are fetched to be compared where not all videos are."""
 
 
-def check(source: DataSource, cache: Path, checklist: Checklist, report: Report) -> Path | None:
+def check(source: DataSource, cache: Cache, checklist: Checklist, report: Report) -> Path | None:
     """Check a data set: its lists against each other and against storage, and videos by decoding them.
 
     It fetches a few videos of each split, or all of them where the source says so.
@@ -51,42 +53,71 @@ def check(source: DataSource, cache: Path, checklist: Checklist, report: Report)
     with checklist.check("labels"):
         checks.labels_in_range(annotations, source.num_classes)
         checks.one_label_a_video(annotations)
-    here = home(holdings.storage, cache)
+    here = home(holdings.storage, cache.root)
     data = Examined(annotations, {})
     with checklist.check("videos") as notes:
         data = there(annotations, holdings, source)
-        notes.said = f"{len(data.sizes):,} files, {sum(data.sizes.values()) / 1e6:,.1f} MB"
-        notes.warnings += room(holdings.storage, data.sizes, here)
-    compare(data, source, holdings.storage, here, checklist, report)
+        needed = sum(data.sizes.values())
+        notes.said = f"{len(data.files):,} files, {megabytes(needed)}"
+        notes.warnings += room(holdings.storage, needed, cache)
+    videos = Videos(data, holdings.storage, here, cache, report)
+    compare(videos, source, checklist)
     if checklist.failed("videos"):
         checklist.skip("decoding", "frames", why="videos are missing")
     elif source.media == "frames":
         checklist.skip("decoding", "frames", why="the data set holds frames, not videos")
     else:
-        return decode(data, source, holdings.storage, here, checklist, report)
+        return decode(videos, source, checklist)
     return None
 
 
-def room(storage: Storage, sizes: Mapping[str, int], here: Path) -> Iterable[str]:
-    """A warning where videos do not fit on this disk, which need not be the one that trains."""
+@dataclass(frozen=True)
+class Videos:
+    """A data set's videos, of which some are fetched to look into them.
+
+    Args:
+        data: which there are.
+        storage: where they come from.
+        here: where they lie on this machine.
+        cache: what is fetched lies in it.
+        report: told what is done.
+    """
+
+    data: Examined
+    storage: Storage
+    here: Path
+    cache: Cache
+    report: Report
+
+    def fetch(self, keys: Iterable[str]) -> None:
+        """Bring some of them here, by key in storage."""
+        fetch(self.storage, {key: self.data.files[key] for key in keys}, self.here, self.cache, self.report)
+
+
+def room(storage: Storage, needed: int, cache: Cache) -> Iterable[str]:
+    """A warning where videos do not fit on this disk, which need not be the one that trains.
+
+    Raises:
+        DiskFailure: they do not fit into the cache, however much it removes.
+    """
     if isinstance(storage, Folder):
         return
-    here.mkdir(parents=True, exist_ok=True)
-    needed, free = sum(sizes.values()), shutil.disk_usage(here).free
+    cache.fits(needed)
+    cache.root.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(cache.root).free
     if needed > free:
-        yield f"the videos take {needed / 1e6:,.1f} MB, and {here} has {free / 1e6:,.1f} MB free"
+        yield f"the videos take {megabytes(needed)}, and {cache.root} has {megabytes(free)} free"
 
 
-def compare(
-    data: Examined, source: DataSource, storage: Storage, here: Path, checklist: Checklist, report: Report
-) -> None:
+def compare(videos: Videos, source: DataSource, checklist: Checklist) -> None:
     """Look for videos that are listed more than once, by their names and by their bytes."""
+    data = videos.data
     digests: Mapping[str, str] = {}
     with checklist.check("duplicates") as notes:
         alike = twins.of_one_size(data.annotations, data.sizes)
         if source.decode == "sample":
             alike = alike[:MOST_TWINS]
-        digests = digests_of(alike, data, storage, here, report)
+        digests = digests_of(alike, videos)
         notes.warnings += twins.duplicates(data.annotations, digests)
     with checklist.check("leakage") as notes:
         notes.warnings += twins.doubts(data.annotations)
@@ -97,24 +128,28 @@ def compare(
             twins.refuse_leaks(leaks)
 
 
-def digests_of(paths: Iterable[str], data: Examined, storage: Storage, here: Path, report: Report) -> Mapping[str, str]:
+def digests_of(paths: Iterable[str], videos: Videos) -> Mapping[str, str]:
     """sha256 of videos, by path."""
-    keys = {path: posixpath.join(data.annotations.root, path) for path in paths}
-    fetch(storage, {key: data.sizes[key] for key in keys.values()}, here, report)
-    return {path: digest(read_chunks(here / key))[1] for path, key in keys.items()}
+    keys = {path: posixpath.join(videos.data.annotations.root, path) for path in paths}
+    videos.fetch(keys.values())
+    return {path: digest(read_chunks(videos.here / key))[1] for path, key in keys.items()}
 
 
-def decode(
-    data: Examined, source: DataSource, storage: Storage, here: Path, checklist: Checklist, report: Report
-) -> Path | None:
+def decode(videos: Videos, source: DataSource, checklist: Checklist) -> Path | None:
     """Open videos as MMAction2 will, in parallel, and see how long they are."""
+    data, here = videos.data, videos.here
     found: Mapping[str, Opened] = {}
     with checklist.check("decoding") as notes:
-        keys = sorted(data.sizes) if source.decode == "all" else a_few(data.annotations)
-        fetch(storage, {key: data.sizes[key] for key in keys}, here, report)
-        found = open_all({posixpath.join(storage.uri, key): here / key for key in keys}, report)
-        refuse_broken(found, of=len(data.sizes))
-        notes.said = f"{len(found):,} of {len(data.sizes):,} videos decoded"
+        keys = sorted(data.files) if source.decode == "all" else a_few(data.annotations)
+        videos.fetch(keys)
+        found = open_all({posixpath.join(videos.storage.uri, key): here / key for key in keys}, videos.report)
+        may = skipped(data, source)
+        broken, others = apart(found, {posixpath.join(videos.storage.uri, key) for key in may})
+        if source.decode == "all" and len(broken) > source.max_skipped * len(keys_of(data).get("train", ())):
+            others = found
+        refuse_broken(others, of=len(data.files))
+        notes.warnings += warnings_of(broken)
+        notes.said = f"{len(found):,} of {len(data.files):,} videos decoded"
     if not found:
         checklist.skip("frames", why="no video was decoded")
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -36,14 +36,34 @@ class Opened:
     fault: str = ""
 
 
-def check_decodes(paths: Sequence[Path], *, sample: int = SAMPLE) -> None:
+def check_decodes(paths: Sequence[Path], *, sample: int = SAMPLE, skipped: Collection[Path] = ()) -> list[str]:
     """Open some of the videos, spread evenly over the list.
 
+    Args:
+        skipped: those that a training goes on without if they are broken.
+
+    Returns:
+        A warning of each of these that is.
+
     Raises:
-        DataFailure: one of them does not decode; names each that does not.
+        DataFailure: another of them does not decode; names each that does not.
         ConfigFailure: decord is not installed.
     """
-    refuse_broken({str(path): opened(path) for path in spread(paths, sample)}, of=len(paths))
+    found = {str(path): opened(path) for path in spread(paths, sample)}
+    broken, others = apart(found, {str(path) for path in skipped})
+    refuse_broken(others, of=len(paths))
+    return warnings_of(broken)
+
+
+def apart(found: Mapping[str, Opened], skipped: Collection[str]) -> tuple[Mapping[str, Opened], Mapping[str, Opened]]:
+    """Of videos that were opened, the broken ones that a training goes on without; and all others."""
+    broken = {name: one for name, one in found.items() if one.fault and name in skipped}
+    return broken, {name: one for name, one in found.items() if name not in broken}
+
+
+def warnings_of(broken: Mapping[str, Opened]) -> list[str]:
+    """What is said of broken videos that a training goes on without."""
+    return [f"{name}: does not decode, and will be skipped: {one.fault}" for name, one in broken.items()]
 
 
 def spread(items: Sequence[T], count: int) -> tuple[T, ...]:

@@ -1,23 +1,41 @@
 """The videos on this machine: a folder is used where it is, and from anywhere else each file is fetched once.
 
-The cache is one folder a data URI, named by its digest, with the files at their paths below that URI. A file is there
-if its size is that in storage; a download is put in its place only when it is whole.
+``cache`` says where files lie and which of them stay; here a data set's files are brought there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import shutil
 from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
-from mmaction_trainer.contract.errors import DiskFailure
-from mmaction_trainer.storage import Storage, download_many
+from mmaction_trainer.storage import OnBytes, Storage, Stored, in_parallel
 from mmaction_trainer.storage.folder import Folder
+
+from .cache import Cache
 
 Report = Callable[[int, int, str], None]
 """Told how many of how many files are done, and what is being done to them."""
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """Videos that are not here yet.
+
+    Args:
+        uri: the data set's.
+        here: the folder where they are awaited.
+        files: those that are not here, by key in storage.
+        lists: the key of every sample of each split, in the order of its list.
+    """
+
+    uri: str
+    here: Path
+    files: Mapping[str, Stored]
+    lists: Mapping[str, tuple[str, ...]]
 
 
 def home(storage: Storage, cache: Path) -> Path:
@@ -27,50 +45,38 @@ def home(storage: Storage, cache: Path) -> Path:
     return cache / hashlib.sha256(storage.uri.encode()).hexdigest()[:16]
 
 
-def fetch(storage: Storage, sizes: Mapping[str, int], here: Path, report: Report) -> None:
-    """Bring files here that are not here yet.
+def reserve(storage: Storage, files: Mapping[str, Stored], here: Path, cache: Cache) -> dict[str, Stored]:
+    """Have room for files until this attempt ends, and keep those that are here.
 
     Args:
-        sizes: key in storage and bytes of each file wanted.
+        files: by key in storage.
         here: the source's ``home``.
+
+    Returns:
+        Those that are not here.
+
+    Raises:
+        DiskFailure: they do not fit.
+    """
+    return {} if isinstance(storage, Folder) else cache.need(here, files)
+
+
+def fetch(storage: Storage, files: Mapping[str, Stored], here: Path, cache: Cache, report: Report) -> None:
+    """Bring files here that are not here yet.
 
     Raises:
         DiskFailure: they do not fit.
         StorageFailure: one of them does not come.
     """
-    absent = {key: size for key, size in sizes.items() if not is_whole(here / key, size)}
-    if isinstance(storage, Folder) or not absent:
+    absent = reserve(storage, files, here, cache) if files else {}
+    if not absent:
         return
-    fits(sum(absent.values()), here)
-    counted = itertools.count(len(sizes) - len(absent))
-    total = len(sizes)
+    counted = itertools.count(len(files) - len(absent))
 
-    def tell(*_: object) -> None:
-        report(next(counted), total, "fetching videos")
+    def bring(file: Stored, on_bytes: OnBytes) -> None:
+        cache.bring(storage, here, file, on_bytes)
 
-    tell()
-    download_many(storage, [(key, here / key) for key in absent], tell)
-
-
-def is_whole(path: Path, size: int) -> bool:
-    """Whether a fetched file is there with the bytes it should have."""
-    try:
-        return path.stat().st_size == size
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def fits(needed: int, folder: Path) -> None:
-    """See that a disk has room before an hour is spent on filling it.
-
-    Raises:
-        DiskFailure: it has not.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise DiskFailure(
-            str(folder),
-            f"{needed / 1e6:,.1f} MB of videos to fetch, and {free / 1e6:,.1f} MB are free",
-            do="Make room, or put the cache on another disk.",
-        )
+    report(next(counted), len(files), "fetching videos")
+    with closing(in_parallel(bring, absent.values())) as arrived:
+        for _ in arrived:
+            report(next(counted), len(files), "fetching videos")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mmaction_trainer.contract.errors import DataFailure
-from mmaction_trainer.storage import ObjectMissing, Storage
+from mmaction_trainer.storage import ObjectMissing, Storage, Stored
 
 GLANCE = 1000
 """Files that are looked at to say what a folder holds instead of what was asked for."""
@@ -27,13 +27,17 @@ class Holdings:
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
-        self.listed: dict[str, dict[str, int]] = {}
+        self.listed: dict[str, dict[str, Stored]] = {}
+
+    def files(self, folder: str) -> Mapping[str, Stored]:
+        """Every file below a folder, by path relative to that folder; empty for the source itself."""
+        if folder not in self.listed:
+            self.listed[folder] = {below(folder, stored.key): stored for stored in self.storage.list(folder)}
+        return self.listed[folder]
 
     def sizes(self, folder: str) -> Mapping[str, int]:
-        """Bytes of every file below a folder, by path relative to that folder; empty for the source itself."""
-        if folder not in self.listed:
-            self.listed[folder] = {below(folder, stored.key): stored.size for stored in self.storage.list(folder)}
-        return self.listed[folder]
+        """Bytes of every file below a folder, by path relative to that folder."""
+        return {path: stored.size for path, stored in self.files(folder).items()}
 
     def holds(self, name: str) -> bool:
         """Whether there is such a file."""

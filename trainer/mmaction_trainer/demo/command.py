@@ -20,6 +20,7 @@ from mmaction_trainer.contract.demo import Demo, Label
 from mmaction_trainer.contract.document import as_unicode
 from mmaction_trainer.contract.errors import DataFailure, Failure
 from mmaction_trainer.contract.result import FailureReport
+from mmaction_trainer.data.cache import Cache
 from mmaction_trainer.data.decoding import opened
 from mmaction_trainer.data.fetching import fetch, home
 from mmaction_trainer.evaluate import BEST
@@ -102,8 +103,9 @@ def brought(video: str, cache: Path) -> Path:
     stored = storage.stat(name)
     if stored is None:
         raise DataFailure(video, "no such file")
-    here = home(storage, cache / "data")
-    fetch(storage, {name: stored.size}, here, lambda done, total, what: None)
+    videos = Cache(cache / "data")
+    here = home(storage, videos.root)
+    fetch(storage, {name: stored}, here, videos, lambda done, total, what: None)
     return here / name
 
 

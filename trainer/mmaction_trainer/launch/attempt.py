@@ -23,7 +23,7 @@ from mmaction_trainer.contract.run import Run
 
 from . import checkpoints, results, torchrun, trackers, weights
 from .commandline import Options, options_of
-from .endings import explain, leave_message
+from .endings import explain, leave, leave_message
 from .meeting import meet
 from .patience import patiently
 from .posting import Posting, Receiver
@@ -44,9 +44,11 @@ class Attempt:
     def __init__(self, options: Options, stop: StopRequest) -> None:
         self.options, self.stop = options, stop
         self.run_dir, self.node_rank, self.cache = options.run_dir.resolve(), options.node_rank, options.cache
+        self.videos = data.Cache(self.cache / "data", options.cache_limit)
         self.run = Run.read(self.run_dir / layout.RUN)
         self.trained = False
         self.resumed: ResumePoint | None = None
+        self.delivery: data.Delivery | None = None
         self.uploading: checkpoints.CheckpointUpload | None = None
         self.warnings: tuple[str, ...] = ()
 
@@ -62,6 +64,9 @@ class Attempt:
         self.end(result)
         if posting:
             posting.finish()
+        if self.delivery:
+            self.delivery.end()
+        self.videos.close()
         return result.error.exit_code if result.error else 0
 
     def attempt(self) -> Result:
@@ -76,7 +81,7 @@ class Attempt:
         """What can be checked without GPUs."""
         self.check_config()
         checklist = Checklist()
-        preflight(self.run, self.run_dir, self.cache, checklist, self.report_files)
+        preflight(self.run, self.run_dir, self.cache, self.videos, checklist, self.report_files)
         self.warnings = checklist.report.warnings
         checklist.report.write(self.run_dir / layout.PREFLIGHT)
         print("\n".join(checklist.report.lines()), flush=True)
@@ -97,7 +102,11 @@ class Attempt:
         self.tell("Preparing", "reading the lists")
         if self.node_rank == 0:
             results.begin(self.run, self.run_dir)
-        self.prepared = data.prepare(self.run.data, self.run_dir, self.cache / "data", self.report_files)
+        self.prepared = data.prepare(self.run.data, self.run_dir, self.videos, self.report_files)
+        self.delivery = data.Delivery(
+            self.prepared.awaited, self.videos, self.run_dir, skips=self.run.data.corrupt == "skip"
+        )
+        self.delivery.start()
         if self.run.pretrained:
             self.tell("Preparing", f"fetching {self.run.pretrained.name}")
             weights.fetch(self.run.pretrained, self.run_dir, self.cache / "weights")
@@ -107,7 +116,8 @@ class Attempt:
             results.bring_records(self.run, self.run_dir)
 
     def train(self) -> None:
-        """Meet the other nodes, then run the ranks."""
+        """Meet the other nodes, then run the ranks, while videos still come."""
+        assert self.delivery
         self.tell("Starting", f"{self.run.world.size} ranks on port {self.run.rendezvous.port}")
         meet(self.run, self.node_rank, within=self.options.meet_within)
         self.stop.check()
@@ -122,9 +132,12 @@ class Attempt:
                 self.node_rank,
                 grace=self.options.grace,
                 hang_after=self.options.hang_after,
+                awaiting=self.delivery.thread.is_alive,
                 stopping=lambda: self.stop.asked,
-                lease_fds=fds,
+                lease_fds=(*fds, *self.videos.descriptors),
             )
+            self.delivery.end()
+            self.delivery.check()
             self.trained = True
 
     def publish(self) -> Result:
@@ -146,6 +159,8 @@ class Attempt:
         report = FailureReport.of(failure)
         result = results.outcome(self.run, "Failed", node_rank=self.node_rank, error=report, warnings=self.warnings)
         leave_message(result)
+        if self.delivery:
+            self.delivery.ending.set()
         if not self.options.preflight:
             self.keep()
         return result
@@ -225,7 +240,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         print(f"{failure.name}: {failure}", file=sys.stderr, flush=True)
         leave_message(results.of_nothing_known(node_rank, FailureReport.of(failure)))
         code = failure.exit_code
-    sys.exit(code)
+    leave(code)
 
 
 def bring(source: Path, run_dir: Path) -> None:

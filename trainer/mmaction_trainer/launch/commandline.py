@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from mmaction_trainer.contract import pod
 from mmaction_trainer.contract.errors import Failure
+from mmaction_trainer.contract.quantity import in_bytes
 from mmaction_trainer.contract.run import Rendezvous
 
 from .hanging import FLOOR
@@ -42,6 +43,7 @@ class Options:
         preflight: check only what can be checked without GPUs.
         node_rank: which node this is, from 0.
         cache: folder of videos and checkpoints, shared by all runs on this machine.
+        cache_limit: bytes that its videos may take; None for what the disk has.
         grace: seconds that ranks have to stop by themselves.
         meet_within: seconds to wait for the other nodes.
         patience: seconds in which storage that fails is given the results again.
@@ -55,6 +57,7 @@ class Options:
     preflight: bool
     node_rank: int
     cache: Path
+    cache_limit: int | None
     grace: float
     meet_within: float
     patience: float
@@ -75,6 +78,12 @@ def options_of(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--preflight", action="store_true", help="check storage, data and checkpoint, and end")
     parser.add_argument("--node-rank", type=int, default=os.environ.get(pod.NODE_RANK, "0"), help="from 0")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="videos and checkpoints of this machine")
+    parser.add_argument(
+        "--cache-limit",
+        type=size,
+        default=os.environ.get(pod.CACHE_LIMIT) or None,
+        help="bytes of videos in it, such as 200Gi; default: what the disk has",
+    )
     parser.add_argument("--grace", type=float, default=60.0, help="seconds that ranks have to stop by themselves")
     parser.add_argument("--meet-within", type=float, default=900.0, help="seconds to wait for the other nodes")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds to try again where storage fails")
@@ -97,6 +106,18 @@ def rendezvous(text: str) -> Rendezvous:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise argparse.ArgumentTypeError(f'found "{text}"; accepted: HOST:PORT, such as job-0.job.team.svc:20000')
     return Rendezvous(host=host, port=int(port))
+
+
+def size(text: str) -> int:
+    """Bytes, as Kubernetes writes them.
+
+    Raises:
+        ArgumentTypeError: it is something else.
+    """
+    try:
+        return in_bytes(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'found "{text}"; accepted: bytes, such as 200Gi or 500G') from None
 
 
 def default_cache() -> Path:

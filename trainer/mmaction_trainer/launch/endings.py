@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from mmaction_trainer.contract import pod
 from mmaction_trainer.contract.errors import DiskFailure, Failure, Interrupted, MemoryFailure
@@ -46,3 +49,12 @@ def leave_message(result: Result) -> None:
         Path(path).write_bytes(termination_message(result))
     except OSError as error:
         print(f"{pod.TERMINATION_LOG}={path}: the outcome is not written there: {error.strerror}", flush=True)
+
+
+def leave(code: int) -> NoReturn:
+    """End, whatever a thread still waits for: all that is to be told is told, and Python would wait for it."""
+    if threading.active_count() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -23,7 +23,7 @@ from . import results, trackers, weights
 EXAMINATION = "examine.log"
 
 
-def preflight(run: Run, run_dir: Path, cache: Path, checklist: Checklist, report: Report) -> None:
+def preflight(run: Run, run_dir: Path, cache: Path, videos: data.Cache, checklist: Checklist, report: Report) -> None:
     """Check results storage, the data set, the checkpoint to start from, and the model.
 
     It leaves nothing in storage. It fetches a few videos of each split, or all where the job says so, and the
@@ -47,7 +47,7 @@ def preflight(run: Run, run_dir: Path, cache: Path, checklist: Checklist, report
                 notes.said = f"{run.pretrained.name}, {path.stat().st_size / 1e6:,.1f} MB"
         else:
             checklist.skip("weights", why="the model starts from random weights")
-        sample = data.check(run.data, cache / "data", checklist, report)
+        sample = data.check(run.data, videos, checklist, report)
         report(0, 0, "examining the model")
         told = {
             "video": str(sample) if sample else "",

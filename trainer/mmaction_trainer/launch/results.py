@@ -15,6 +15,7 @@ from mmaction_trainer.contract.checkpoints import PREFIX
 from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.contract.result import Complexity, DataReport, FailureReport, ModelReport, Result, Score
 from mmaction_trainer.contract.run import Protocol, Run
+from mmaction_trainer.contract.skipping import NOTED, SKIPPED, Skipped, SkippedVideos
 from mmaction_trainer.data import Prepared
 from mmaction_trainer.evaluate import Predictions, Provenance
 from mmaction_trainer.storage import MANIFEST, Storage, open_storage, publish, read_manifest
@@ -183,7 +184,7 @@ def summary(run: Run, run_dir: Path, prepared: Prepared) -> Result:
             epochs=run.epochs,
             device=run.world.device,
         ),
-        data=data_report(run, prepared),
+        data=data_report(run, run_dir, prepared),
         complexity=Complexity.read(complexity) if complexity.exists() else None,
         seconds=tests[-1].get("seconds") if tests else None,
     )
@@ -204,7 +205,7 @@ def tested_of(run: Run, run_dir: Path) -> tuple[str | None, Path | None]:
     return (f"{CHECKPOINTS}{tested.name}" if tested else None), tested
 
 
-def data_report(run: Run, prepared: Prepared) -> DataReport:
+def data_report(run: Run, run_dir: Path, prepared: Prepared) -> DataReport:
     """The data set that numbers are of."""
     return DataReport(
         sha256=prepared.digest,
@@ -213,7 +214,13 @@ def data_report(run: Run, prepared: Prepared) -> DataReport:
         split=run.data.split,
         classes=run.data.num_classes,
         videos=dict(prepared.counts),
+        skipped=len(skipped(run_dir)) if run.data.corrupt == "skip" else None,
     )
+
+
+def skipped(run_dir: Path) -> tuple[Skipped, ...]:
+    """The corrupt videos that the ranks of this node went on without."""
+    return tuple(sorted(map(Skipped.read, (run_dir / NOTED).glob("*.json")), key=lambda each: each.video))
 
 
 def score(line: dict[str, Any] | None, protocol: Protocol) -> Score | None:
@@ -251,6 +258,8 @@ def bring_records(run: Run, run_dir: Path) -> None:
 
 def stage(run_dir: Path) -> Path:
     """Lay out the results as hard links, as users find them."""
+    if found := skipped(run_dir):
+        SkippedVideos(videos=found).write(run_dir / SKIPPED)
     folder = run_dir / STAGING
     for source, name in layout_of(run_dir):
         target = folder / name
@@ -262,7 +271,7 @@ def stage(run_dir: Path) -> Path:
 
 def layout_of(run_dir: Path) -> list[tuple[Path, str]]:
     """Pairs of a file in the run directory and its path in the results."""
-    plain = [layout.CONFIG, layout.RUN, layout.METRICS, layout.DEMO, *layout.LISTS.values(), layout.CLASSES]
+    plain = [layout.CONFIG, layout.RUN, layout.METRICS, layout.DEMO, *layout.LISTS.values(), layout.CLASSES, SKIPPED]
     pairs = [(run_dir / name, name) for name in plain if (run_dir / name).exists()]
     work = run_dir / layout.WORK
     pairs += [(path, f"{CHECKPOINTS}{path.name}") for path in work.glob("*.pth")]

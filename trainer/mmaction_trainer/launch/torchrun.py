@@ -65,6 +65,7 @@ def train(
     *,
     grace: float,
     hang_after: float,
+    awaiting: Callable[[], bool],
     stopping: Callable[[], bool],
     lease_fds: tuple[int, ...],
 ) -> None:
@@ -76,6 +77,7 @@ def train(
         node_rank: which node this is, from 0.
         grace: seconds that ranks have to stop by themselves once ``stopping`` says so.
         hang_after: seconds without progress that no rank is ended before.
+        awaiting: whether ranks may be waiting for something that is still on its way; that time does not count.
         stopping: whether the run was asked to stop.
         lease_fds: file descriptors of leases that the ranks keep alive.
 
@@ -95,7 +97,7 @@ def train(
         start_new_session=True,
     )
     copier = copy_output(process, path)
-    vigil = Vigil(run, run_dir, node_rank, hang_after)
+    vigil = Vigil(run, run_dir, node_rank, hang_after, awaiting)
     try:
         hang = watch(process, vigil, grace=grace, stopping=stopping)
         failure = told(hang, run_dir) if hang else None
@@ -118,9 +120,13 @@ class Vigil:
         run_dir: the ranks' working directory.
         node_rank: which node this is, from 0.
         hang_after: seconds without progress that no rank is ended before.
+        awaiting: whether it does not count now.
     """
 
-    def __init__(self, run: Run, run_dir: Path, node_rank: int, hang_after: float) -> None:
+    def __init__(
+        self, run: Run, run_dir: Path, node_rank: int, hang_after: float, awaiting: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.awaiting = awaiting
         self.run_dir, self.floor, self.alone = run_dir, hang_after, run.world.nodes == 1
         self.first_rank = node_rank * run.world.processes_per_node
         ranks = range(self.first_rank, self.first_rank + run.world.processes_per_node)
@@ -137,8 +143,9 @@ class Vigil:
         now = time.monotonic()
         if now - self.looked < SECONDS_BETWEEN_BEATS:
             return None
+        elapsed = 0.0 if self.awaiting() else now - self.looked
         for rank, quiet in self.ranks.items():
-            self.ranks[rank] = quiet.next(beat_of(self.run_dir, rank), now - self.looked)
+            self.ranks[rank] = quiet.next(beat_of(self.run_dir, rank), elapsed)
         self.looked = now
         return hanging.hang_of(self.ranks, floor=self.floor, alone=self.alone)
 

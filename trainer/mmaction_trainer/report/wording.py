@@ -92,6 +92,8 @@ def provenance(facts: Facts) -> Iterator[tuple[str, str]]:
     if data := source.data:
         videos = ", ".join(f"{split} {count}" for split, count in data.videos.items())
         yield "data", f"{source.data_uri}, {data.format}, split {data.split}, {data.classes} classes; videos: {videos}"
+        if data.skipped:
+            yield "skipped in training", f"{counted(data.skipped, 'corrupt video', 'corrupt videos')}, in skipped.json"
         yield "data sha256", data.sha256
         if data.tested_sha256:
             yield "tested list sha256", data.tested_sha256  # by which a leaderboard knows what may be compared

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import errno
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-from mmaction_trainer.contract.errors import (
-    CollectiveFailure,
-    ConfigFailure,
-    DataFailure,
-    DiskFailure,
-    Failure,
-    MemoryFailure,
-)
+from mmaction_trainer.contract import errors
+from mmaction_trainer.contract.errors import CollectiveFailure, ConfigFailure, DiskFailure, Failure, MemoryFailure
 from mmaction_trainer.contract.run import CONFIG
 from mmaction_trainer.contract.signs import sign_of
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNBUILDABLE = (AssertionError, AttributeError, ImportError, KeyError, TypeError, ValueError)
 """What MMEngine and MMAction2 raise of a config that makes no model; nothing that another attempt would mend."""
+REPORTED = re.compile(rf"^{re.escape(errors.__name__)}\.(\w+): (.*)$", re.MULTILINE)
+"""A failure as a traceback ends with it."""
 LOST_PEER = ("Connection closed by peer", "Connection reset by peer", "NCCL", "gloo")
 
 
@@ -34,8 +31,8 @@ def classify(error: BaseException) -> Failure:
     if isinstance(error, Failure):
         return error
     text = str(error)
-    if f"{DataFailure.__name__}: " in text:
-        return _data_failure(text)
+    if reported := REPORTED.findall(text):
+        return _reported(*reported[-1])
     if isinstance(error, OSError) and error.errno in NO_SPACE:
         return DiskFailure(str(error.filename or "checkpoint"), "no space left", do="Free space and start again.")
     if told := sign_of(text):
@@ -70,11 +67,11 @@ def of_the_config(what: str, error: Exception) -> ConfigFailure:
     )
 
 
-def _data_failure(text: str) -> DataFailure:
-    """The failure that a data-loading process raised, from the last line of its traceback."""
-    sentence = text.rsplit(f"{DataFailure.__name__}: ", 1)[1].strip().splitlines()[0]
+def _reported(name: str, sentence: str) -> Failure:
+    """The failure that a data-loading process raised, by the last line of its traceback."""
     where, _, found = sentence.partition(": ")
-    return DataFailure(where, found)
+    kind: type[Failure] = getattr(errors, name)
+    return kind(where, found)
 
 
 def last_line(error: BaseException) -> str:

@@ -18,6 +18,8 @@ from mmaction_trainer.contract.checkpoints import Resumed
 from mmaction_trainer.contract.document import replace_file
 from mmaction_trainer.contract.progress import Best, Progress, Stage
 
+from . import arriving
+
 SECONDS_BETWEEN_WRITES = 1.0
 
 
@@ -162,6 +164,7 @@ class ProgressHook(Hook):  # type: ignore[misc]
             top1=self.top1,
             best=self.best,
             resumed=self.resumed,
+            message=str(arriving.told() or ""),
             **numbers,
         ).write(self.progress)
 

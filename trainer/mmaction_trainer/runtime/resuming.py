@@ -21,7 +21,9 @@ from mmengine.registry import HOOKS
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.checkpoints import ResumePoint, Saved
 from mmaction_trainer.contract.errors import ConfigFailure, StorageFailure
+from mmaction_trainer.contract.skipping import Skipped
 
+from . import skipping
 from .saving import WRITER
 
 KEY = "mmaction_operator"
@@ -64,6 +66,7 @@ class ResumeHook(Hook):  # type: ignore[misc]
                 "course": course_of(runner),
                 "progress": progress_of(runner).state(),
                 "buffers": self.buffers,
+                "skipped": [(each.video, each.reason) for each in skipping.noted()],
             }
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
@@ -76,6 +79,8 @@ class ResumeHook(Hook):  # type: ignore[misc]
             return
         self.resumed = checkpoint.get(KEY, {})
         check(self.resumed, runner)
+        for video, reason in self.resumed.get("skipped", ()):
+            skipping.note(Skipped(video=video, reason=reason))
         runner.train_loop.validated = progress_of(runner).restore(self.resumed["progress"])
         known = checkpoint["message_hub"]["runtime_info"]
         for name in ("best_ckpt", "last_ckpt"):  # whole paths, of another run directory

@@ -19,6 +19,7 @@ import torch
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop
 
+from .arriving import want
 from .saving import WRITER
 
 OF_SAMPLES, OF_STEPS = 1, 2
@@ -122,6 +123,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):  # type: ignore[misc]
         self.runner.model.train()
         done = self._done
         self.sequence.begin = done * self.dataloader.batch_sampler.batch_size
+        want(self.runner.rank, "train", self.sequence)
         for batch_idx, batch in enumerate(self.dataloader, start=done):
             self.run_iter(batch_idx, batch)
         WRITER.wait()  # hooks remove older checkpoints, and look whether they are there
@@ -145,6 +147,7 @@ class ResumableTrainLoop(EpochBasedTrainLoop):  # type: ignore[misc]
         self._decide_current_val_interval()
         due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
         if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
+            want(self.runner.rank, "val", self.runner.val_loop.dataloader.batch_sampler.sampler)
             self.runner.val_loop.run()
 
 

@@ -20,28 +20,34 @@ from mmaction.registry import TRANSFORMS
 from mmaction_trainer.contract.errors import DataFailure
 from mmaction_trainer.data.containers import missing_bytes
 
+from .arriving import wait_for
+
 
 @TRANSFORMS.register_module(name="DecordInit", force=True)
 class DecordInit(StockInit):  # type: ignore[misc]
     """MMAction2's transform of this name, with errors that name the file.
 
-    It opens the file itself, as the preflight does: MMAction2's reads all of it first, and decord has crashed where
-    such bytes were cut off.
+    It waits for a video that is still on its way, and opens the file itself, as the preflight does: MMAction2's reads
+    all of it first, and decord has crashed where such bytes were cut off.
     """
 
     def _get_video_reader(self, filename: str) -> Any:
         import decord
 
+        if not Path(filename).stat().st_size:
+            raise ValueError("it is empty: it has vanished from storage")
         if missing := missing_bytes(Path(filename)):
             raise ValueError(f"the file is cut off: {missing:,} bytes of it are missing")
         return decord.VideoReader(filename, num_threads=self.num_threads)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Open ``results["filename"]``.
+        """Open ``results["filename"]``, once it is here.
 
         Raises:
             DataFailure: the file is missing or is not a video that decodes.
+            Failure: something keeps it from coming.
         """
+        wait_for(Path(results["filename"]))
         try:
             return super().transform(results)  # type: ignore[no-any-return]
         except Exception as error:

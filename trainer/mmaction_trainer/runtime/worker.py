@@ -21,7 +21,7 @@ from mmaction_trainer.contract.errors import DeviceFailure, Failure
 from mmaction_trainer.contract.result import FailureReport
 from mmaction_trainer.contract.run import Run
 
-from . import complexity, heartbeat, identity
+from . import arriving, complexity, heartbeat, identity
 from .failures import as_config_failure, classify
 
 
@@ -64,7 +64,7 @@ def work(run: Run, heart: heartbeat.Heart, *, rank: int) -> None:
     identity.prove(run.job, store, rank=rank, world_size=world_size)
     check_devices(run)
 
-    from . import resuming, trackers
+    from . import resuming, skipping, trackers
     from .stop import StopHook
 
     runner = build()
@@ -74,6 +74,8 @@ def work(run: Run, heart: heartbeat.Heart, *, rank: int) -> None:
         collect_over_the_network(runner)
     with trackers.telling(runner.visualizer):
         if run.trains:
+            if run.data.corrupt == "skip":
+                skipping.skip(runner, run.data.max_skipped)
             resuming.resume(runner)
             runner.train()
             checkpoint = best_of(runner)
@@ -130,6 +132,7 @@ def test(runner: Any, checkpoint: str) -> dict[str, float]:
         runner.load_checkpoint(checkpoint, map_location="cpu")
     share_weights(runner.model)
     runner.test_loop.evaluator.metrics.append(kept_scores(runner))
+    arriving.want(runner.rank, "test", runner.test_loop.dataloader.batch_sampler.sampler)
     scores: dict[str, float] = runner.test()
     return scores
 

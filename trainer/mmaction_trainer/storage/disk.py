@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,11 @@ def save(chunks: Iterable[bytes], path: Path, on_bytes: OnBytes | None = None, *
             file.flush()
             os.fsync(file.fileno())
     return size
+
+
+def date(path: Path, modified: int) -> None:
+    """Have a file as old as the object that it is a copy of, and used just now."""
+    os.utime(path, (time.time(), modified))
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:

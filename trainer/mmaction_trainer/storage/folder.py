@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..contract.errors import StorageFailure
-from .disk import digest, is_unfinished, read_chunks, replacing, save
+from .disk import date, digest, is_unfinished, read_chunks, replacing, save
 from .failures import ObjectMissing, disk_failures
 from .interface import OnBytes, Stored
 from .keys import join
@@ -28,15 +29,15 @@ class Folder:
     def list(self, prefix: str = "") -> Iterator[Stored]:
         """Every file below ``prefix``, less what a killed process left unfinished."""
         start = self._path(prefix) if prefix else self.root
-        for path, size in _files(start, frozenset()):
-            yield Stored(path.relative_to(self.root).as_posix(), size)
+        for path, found in _files(start, frozenset()):
+            yield _stored(path.relative_to(self.root).as_posix(), found)
 
     def stat(self, key: str) -> Stored | None:
         """The file's size, or None; a folder is no object."""
         path = self._path(key)
         try:
             with _present(path):
-                return Stored(key, path.stat().st_size) if path.is_file() else None
+                return _stored(key, path.stat()) if path.is_file() else None
         except ObjectMissing:
             return None
 
@@ -62,6 +63,8 @@ class Folder:
             size = save(self._chunks(key), beside, on_bytes)
             if size != stored.size:
                 raise StorageFailure(self._where(key), f"{size} bytes", accepted=f"{stored.size} bytes")
+            if stored.modified is not None:
+                date(beside, stored.modified)
         return stored
 
     def upload(self, path: Path, key: str, on_bytes: OnBytes | None = None) -> Stored:
@@ -139,8 +142,16 @@ def _missing(path: Path) -> ObjectMissing:
     return ObjectMissing(str(path), "no such object")
 
 
-def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Path, int]]:
-    """Every file below ``folder`` with its size; ``above`` are the folders on the way, so that no link leads round."""
+def _stored(key: str, found: os.stat_result) -> Stored:
+    return Stored(key, found.st_size, modified=int(found.st_mtime))
+
+
+def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every file below ``folder``, and what the disk says of it.
+
+    Args:
+        above: the folders on the way, so that no link leads round.
+    """
     try:
         with _present(folder):
             here = folder.stat()
@@ -159,9 +170,9 @@ def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Pa
             yield from _files(entry, above | {identity})
         elif is_file:
             with suppress(ObjectMissing):
-                yield entry, _size(entry)
+                yield entry, _stat(entry)
 
 
-def _size(path: Path) -> int:
+def _stat(path: Path) -> os.stat_result:
     with _present(path):
-        return path.stat().st_size
+        return path.stat()

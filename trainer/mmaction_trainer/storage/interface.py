@@ -8,7 +8,7 @@ leaves the place that the URI names. The contract tests run every promise agains
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,11 +21,16 @@ What it raises ends the transfer and reaches the caller; a large upload ends aft
 
 @dataclass(frozen=True)
 class Stored:
-    """An object in storage: its name relative to the storage's URI, its size in bytes, its digest where known."""
+    """An object in storage: its name relative to the storage's URI, its size in bytes, its digest where known.
+
+    ``modified`` is when it was last written by storage's own word, in whole seconds since 1970. Two are equal by their
+    names and contents.
+    """
 
     key: str
     size: int
     sha256: str | None = None
+    modified: int | None = field(default=None, compare=False)
 
 
 class Storage(Protocol):
@@ -41,10 +46,11 @@ class Storage(Protocol):
         """Where this storage is; ``open_storage`` of it gives the same storage."""
 
     def list(self, prefix: str = "") -> Iterator[Stored]:
-        """Every object below the folder ``prefix``, in no promised order. Nothing there is no failure."""
+        """Every object below the folder ``prefix``, and when it was modified, in no promised order. Nothing there is no
+        failure."""
 
     def stat(self, key: str) -> Stored | None:
-        """The object's size, or None when there is no such object."""
+        """The object's size and when it was modified, or None when there is no such object."""
 
     def read(self, key: str) -> bytes:
         """The whole content, for objects that fit in memory. Raises ``ObjectMissing``."""
@@ -56,7 +62,8 @@ class Storage(Protocol):
         """Make ``content`` the object, in place of what it was before."""
 
     def download(self, key: str, path: Path, on_bytes: OnBytes | None = None) -> Stored:
-        """Copy the object to a local file, which appears only when it is whole. Raises ``ObjectMissing``."""
+        """Copy the object to a local file, which appears only when it is whole, and is as old as the object. Raises
+        ``ObjectMissing``."""
 
     def upload(self, path: Path, key: str, on_bytes: OnBytes | None = None) -> Stored:
         """Copy a local file to storage; the answer's size and sha256 are confirmed by what storage then holds."""

@@ -40,18 +40,24 @@ class _Turns:
 
 
 def in_parallel(
-    work: Callable[[T, OnBytes], R], items: Iterable[T], on_bytes: OnBytes | None = None, *, workers: int = WORKERS
+    work: Callable[[T, OnBytes], R],
+    items: Iterable[T],
+    on_bytes: OnBytes | None = None,
+    *,
+    workers: int = WORKERS,
+    ahead: int | None = None,
 ) -> Generator[R, None, None]:
     """Yield ``work(item, on_bytes)`` of each item as it is done.
 
-    ``items`` is read at most 2 x ``workers`` ahead. The first failure, an exception of the caller's loop (use it within
-    ``contextlib.closing``) and Ctrl-C end it: nothing new begins, transfers under way stop at their next bytes.
+    ``items`` is read at most ``ahead`` of what is done, by default 2 x ``workers``. The first failure, an exception of
+    the caller's loop (use it within ``contextlib.closing``) and Ctrl-C end it: nothing new begins, transfers under way
+    stop at their next bytes.
     """
     turns, pool = _Turns(on_bytes), ThreadPoolExecutor(workers, thread_name_prefix="storage")
-    source, waiting = iter(items), set[Future[R]]()
+    source, waiting, most = iter(items), set[Future[R]](), ahead or 2 * workers
     try:
         while True:
-            waiting |= {pool.submit(work, item, turns) for item in islice(source, 2 * workers - len(waiting))}
+            waiting |= {pool.submit(work, item, turns) for item in islice(source, most - len(waiting))}
             if not waiting:
                 return
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)

@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, BinaryIO, TypedDict
 from botocore.exceptions import ClientError
 
 from ..contract.errors import StorageFailure
-from .disk import CHUNK, digest, replacing, save
+from .disk import CHUNK, date, digest, replacing, save
 from .failures import disk_failures
 from .interface import OnBytes, Stored
 from .keys import S3Location, join
-from .s3_checksums import Fingerprint, base64, fingerprint, proves, refused_checksums
+from .s3_checksums import Fingerprint, base64, check_md5, fingerprint, proves, refused_checksums
 from .s3_client import connect
 from .s3_failures import BROKEN_OFF, code_of, message_of, s3_failures
 from .s3_transfer import LARGE_DOWNLOAD, receive_in_parts, send_in_parts
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
@@ -73,14 +74,15 @@ class S3:
                         continue
                     key = found["Key"].removeprefix(f"{top}/" if top else "")
                     join(self.uri, top, key)  # A foreign name such as a/../../b must not reach a local path.
-                    yield Stored(key, found["Size"])
+                    yield Stored(key, found["Size"], modified=_seconds(found.get("LastModified")))
 
     def stat(self, key: str) -> Stored | None:
         """The object's size, or None."""
         name = self._key(key)
         with self._failures(key):
             try:
-                size = self._client.head_object(Bucket=self.location.bucket, Key=name)["ContentLength"]
+                head = self._client.head_object(Bucket=self.location.bucket, Key=name)
+                size, modified = head["ContentLength"], head.get("LastModified")
             except ClientError:
                 # The answer to HEAD has no body, so it cannot say which thing is missing or refused. GET's does.
                 try:
@@ -90,8 +92,8 @@ class S3:
                         return None
                     raise
                 answer["Body"].close()
-                size = answer["ContentLength"]
-        return Stored(key, size)
+                size, modified = answer["ContentLength"], answer.get("LastModified")
+        return Stored(key, size, modified=_seconds(modified))
 
     def read(self, key: str) -> bytes:
         """The object's content."""
@@ -107,7 +109,7 @@ class S3:
             self._with_or_without_checksums(lambda: self._put(key, content, hashlib.sha256(content).digest()))
 
     def download(self, key: str, path: Path, on_bytes: OnBytes | None = None) -> Stored:
-        """Copy the object to a file; a large one in several ranges at a time."""
+        """Copy the object to a file, a large one in several ranges at a time, and compare the MD5 if one is stated."""
         name = self._key(key)
         with self._failures(key):
             answer = self._get(key)
@@ -121,7 +123,11 @@ class S3:
                 received = beside.stat().st_size
                 if received != size:
                     raise StorageFailure(self._where(key), f"{received} bytes arrived", accepted=f"{size} bytes")
-        return Stored(key, size)
+                check_md5(beside, answer, self._where(key))
+                modified = _seconds(answer.get("LastModified"))
+                if modified is not None:
+                    date(beside, modified)
+        return Stored(key, size, modified=modified)
 
     def upload(self, path: Path, key: str, on_bytes: OnBytes | None = None) -> Stored:
         """Copy a file to the object, a large one in several parts at a time; the server confirms the content."""
@@ -229,3 +235,8 @@ class S3:
         if head["ContentLength"] == sent.size and proves(head.get("ChecksumSHA256"), head.get("ChecksumType"), sent):
             return Stored(key, sent.size, sent.sha256)
         return self.digest(key)
+
+
+def _seconds(time: datetime | None) -> int | None:
+    """A time as S3's listings and answers have in common: a listing may say milliseconds, an answer never does."""
+    return None if time is None else int(time.timestamp())

@@ -12,16 +12,26 @@ Not every server keeps the protocol. rclone's sends the checksum header of a sin
 comparing it with the content (measured with 1.75), and old ones report nothing. A type is never sent by the client of
 a single-piece upload, so a server that states one has understood what it says; one that states none proves nothing,
 and the object is read back instead.
+
+What comes down is compared with its ETag, which is the MD5 of an object that was sent in one piece and is not encrypted
+with a key of its own; all servers keep to that, as the tools of old compare it too. Of other objects the size alone is
+known.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..contract.errors import StorageFailure
 from .disk import CHUNK, read_chunks
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 PART = 16 * CHUNK
 """Bytes in a part of a large upload; a file up to this size goes up in one piece."""
@@ -73,6 +83,32 @@ def base64(digest: bytes) -> str:
 def proves(checksum: str | None, kind: str | None, sent: Fingerprint) -> bool:
     """Whether HEAD's ``ChecksumSHA256`` and ``ChecksumType`` prove that the server holds what was sent."""
     return checksum == sent.reported and (sent.in_parts or kind == "FULL_OBJECT")
+
+
+def stated_md5(answer: GetObjectOutputTypeDef) -> str | None:
+    """The MD5 in hex that an answer to GET states for the whole object; None where its ETag is something else."""
+    encrypted = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
+    etag = answer.get("ETag", "").strip('"')
+    return etag if not encrypted and re.fullmatch("[0-9a-f]{32}", etag) else None
+
+
+def check_md5(path: Path, answer: GetObjectOutputTypeDef, where: str) -> None:
+    """See that what arrived is what the server holds, as far as it states that.
+
+    Raises:
+        StorageFailure: it is not.
+    """
+    if (stated := stated_md5(answer)) is None:
+        return
+    with path.open("rb") as file:
+        md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if md5 != stated:
+        raise StorageFailure(
+            where,
+            f"arrived damaged: its MD5 is {md5}",
+            accepted=f"{stated}, as its ETag says",
+            do="Run it again; if it stays so, the object is damaged in storage, or its ETag is no MD5.",
+        )
 
 
 def refused_checksums(code: str, message: str) -> bool:
