@@ -49,6 +49,10 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_bool(self, node: ScalarNode) -> bool:
         return node.value.lower() in ("y", "yes", "true", "on")
 
+    def construct_yaml_str(self, node: ScalarNode) -> str:
+        """Text; a character that JSON writes as two escapes (``\\ud83c\\udfac``) is one. A half alone is an error."""
+        return str(super().construct_yaml_str(node)).encode("utf-16", "surrogatepass").decode("utf-16")
+
     def construct_yaml_float(self, node: ScalarNode) -> float:
         value = super().construct_yaml_float(node)
         if not math.isfinite(value):
@@ -62,6 +66,7 @@ _Loader.yaml_constructors = {
 }
 for _name, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), _first)
+_Loader.add_constructor(f"{_TAG}str", _Loader.construct_yaml_str)
 _Loader.add_constructor(f"{_TAG}bool", _Loader.construct_yaml_bool)
 _Loader.add_constructor(f"{_TAG}float", _Loader.construct_yaml_float)
 
@@ -84,4 +89,6 @@ def load_documents(text: str) -> list[Any]:
         json.dumps(documents)  # an anchor may stand inside itself, which JSON cannot say
     except ValueError as error:
         raise yaml.YAMLError(str(error)) from None
+    except RecursionError:
+        raise yaml.YAMLError("it is nested hundreds of levels deep") from None
     return documents
