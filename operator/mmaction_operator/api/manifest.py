@@ -8,6 +8,7 @@ twice, and a key that it takes for something other than text.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -17,6 +18,9 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode
+
+MOST_VALUES = 1_000_000
+"""More than an API server would take."""
 
 _TAG = "tag:yaml.org,2002:"
 _JSON = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
@@ -78,6 +82,13 @@ def _check_key(key: Node, seen: set[str]) -> None:
         raise ComposerError(None, None, f"the key {key.value!r} stands here twice", key.start_mark)
 
 
+def _check_size(documents: list[Any]) -> None:
+    """Refuse what is no text of JSON, or a huge one: an anchor may stand inside itself, and ten in ten others."""
+    pieces = json.JSONEncoder().iterencode(documents)
+    if sum(1 for _ in itertools.islice(pieces, MOST_VALUES + 1)) > MOST_VALUES:
+        raise ValueError(f"its anchors stand for more than {MOST_VALUES} values")
+
+
 def load_documents(text: str) -> list[Any]:
     """The documents of a YAML or JSON text, empty ones left out.
 
@@ -86,7 +97,7 @@ def load_documents(text: str) -> list[Any]:
     """
     try:
         documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
-        json.dumps(documents)  # an anchor may stand inside itself, which JSON cannot say
+        _check_size(documents)
     except ValueError as error:
         raise yaml.YAMLError(str(error)) from None
     except RecursionError:
