@@ -38,7 +38,7 @@ def plane() -> Iterator[ControlPlane]:
 
 
 def hostile() -> Iterator[dict[str, Any]]:
-    """Jobs with every hostile text, in all fields that take any; and with the longest that is taken."""
+    """Jobs with hostile texts where any is taken, with the longest, the deepest, and what is no part of a pod."""
     text = [text for text in TEXTS if text]
     yield {"spec.pods": {"annotations": {f"mmaction.dev/n{at}": each for at, each in enumerate(text[:30])}}}
     yield {"spec.pods": {"env": [{"name": f"A{at}", "value": each} for at, each in enumerate(text[30:90])]}}
@@ -53,7 +53,8 @@ def hostile() -> Iterator[dict[str, Any]]:
     yield {"spec.overrides": {"model": {"backbone": {"type": ["os.system"] * 50_000}}}}
     yield {"spec.overrides": {"log_level": "deep"}}
     yield {"spec.pods": {"affinity": {"nodeAffinity": "deep"}}}
-    yield {"spec.pods": {"affinity": {"podAntiAffinity": [1], "nodeAffinity": None}}, "spec.resources": {"nodes": 2}}
+    no_affinity = {"affinity": {"podAntiAffinity": [1], "nodeAffinity": None}}
+    yield {"spec.pods": no_affinity, "spec.resources": {"nodes": 2}, "spec.preflight": False}
 
 
 def written() -> Iterator[str]:

@@ -45,7 +45,12 @@ KNOWN: dict[str, Sequence[Any]] = {
         {"optim_wrapper": {"clip_grad": {"max_norm": 20}}},
         {"train_dataloader": {"num_workers": 2}, "default_hooks.logger.interval": 5},
     ),
-    "spec.pods.affinity": ({"nodeAffinity": {}},),
+    "spec.pods.affinity": (
+        {"nodeAffinity": {}},
+        {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": None}},
+        {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": "none"}},
+        {"podAntiAffinity": ["none"]},
+    ),
     "spec.pods.topologySpreadConstraints": (
         [{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "ScheduleAnyway"}],
     ),
