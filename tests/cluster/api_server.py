@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import urllib3
 import yaml
 
 from .authority import Authority, Credentials
@@ -117,6 +118,10 @@ class ApiServer:
             connection.close()
         is_json = "json" in answer.headers.get("Content-Type", "")
         return Answer(answer.status, json.loads(content) if is_json else {"message": content.decode()})
+
+    def pool(self, most: int = 1) -> urllib3.HTTPSConnectionPool:
+        """Connections of the administrator that stay open, for many requests from so many threads at once."""
+        return urllib3.HTTPSConnectionPool(self.address, self.PORT, maxsize=most, ssl_context=self._tls)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

@@ -2,7 +2,7 @@
 
 Everything the API server is told is declared on the models: bounds and defaults as pydantic has them, and what
 pydantic has no word for as ``x-kubernetes-*`` keys of a field's JSON schema. Types are as strict as an API server's:
-no number is read from text, none from a boolean.
+no number is read from text, none from a boolean; but 1.0 and 1e0 are integers, as JSON has numbers of one kind.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -67,10 +67,14 @@ class APIModel(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_absent(cls, data: Any) -> Any:
+    def _as_an_api_server_reads(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        return {key: value for key, value in data.items() if value is not None or key not in cls._defaulted()}
+        present = {key: value for key, value in data.items() if value is not None or key not in cls._defaulted()}
+        return {
+            key: int(value) if isinstance(value, float) and value.is_integer() else value
+            for key, value in present.items()
+        }
 
     @classmethod
     def _defaulted(cls) -> set[str]:
@@ -154,8 +158,19 @@ LabelValue = Annotated[
 ]
 """The value of a Kubernetes label."""
 
-Labels = Annotated[dict[str, LabelValue], Field(max_length=32)]
+
+def _without_nulls(value: Any) -> Any:
+    """A map as an API server stores it: a key whose value is null is dropped, as a field would be."""
+    return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value
+
+
+WithoutNulls = BeforeValidator(_without_nulls)
+
+Labels = Annotated[dict[str, LabelValue], Field(max_length=32), WithoutNulls]
 """Kubernetes labels."""
+
+Annotations = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32), WithoutNulls]
+"""Kubernetes annotations."""
 
 ManagedBy = Annotated[
     str, text(r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?/[A-Za-z0-9._-]+$", 63, "as a domain, / and a name", least=None)
@@ -170,6 +185,7 @@ VariableName = Annotated[
 PassedOn = Annotated[
     dict[str, Any],
     Field(max_length=32, json_schema_extra={"additionalProperties": {"x-kubernetes-preserve-unknown-fields": True}}),
+    WithoutNulls,
 ]
 """A part of a pod, as Kubernetes has it; marked as ``Overrides`` are, and for their reason."""
 

@@ -8,6 +8,7 @@ twice, and a key that it takes for something other than text.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -17,6 +18,9 @@ import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode
+
+MOST_VALUES = 1_000_000
+"""More than an API server would take."""
 
 _TAG = "tag:yaml.org,2002:"
 _JSON = {f"{_TAG}{name}" for name in ("null", "bool", "int", "float", "str", "seq", "map")}
@@ -49,6 +53,10 @@ class _Loader(yaml.SafeLoader):
     def construct_yaml_bool(self, node: ScalarNode) -> bool:
         return node.value.lower() in ("y", "yes", "true", "on")
 
+    def construct_yaml_str(self, node: ScalarNode) -> str:
+        """Text; a character that JSON writes as two escapes (``\\ud83c\\udfac``) is one. A half alone is an error."""
+        return str(super().construct_yaml_str(node)).encode("utf-16", "surrogatepass").decode("utf-16")
+
     def construct_yaml_float(self, node: ScalarNode) -> float:
         value = super().construct_yaml_float(node)
         if not math.isfinite(value):
@@ -62,6 +70,7 @@ _Loader.yaml_constructors = {
 }
 for _name, _pattern, _first in _SCALARS:
     _Loader.add_implicit_resolver(f"{_TAG}{_name}", re.compile(f"^(?:{_pattern})$"), _first)
+_Loader.add_constructor(f"{_TAG}str", _Loader.construct_yaml_str)
 _Loader.add_constructor(f"{_TAG}bool", _Loader.construct_yaml_bool)
 _Loader.add_constructor(f"{_TAG}float", _Loader.construct_yaml_float)
 
@@ -73,6 +82,13 @@ def _check_key(key: Node, seen: set[str]) -> None:
         raise ComposerError(None, None, f"the key {key.value!r} stands here twice", key.start_mark)
 
 
+def _check_size(documents: list[Any]) -> None:
+    """Refuse what is no text of JSON, or a huge one: an anchor may stand inside itself, and ten in ten others."""
+    pieces = json.JSONEncoder().iterencode(documents)
+    if sum(1 for _ in itertools.islice(pieces, MOST_VALUES + 1)) > MOST_VALUES:
+        raise ValueError(f"its anchors stand for more than {MOST_VALUES} values")
+
+
 def load_documents(text: str) -> list[Any]:
     """The documents of a YAML or JSON text, empty ones left out.
 
@@ -81,7 +97,9 @@ def load_documents(text: str) -> list[Any]:
     """
     try:
         documents = [document for document in yaml.load_all(text, _Loader) if document is not None]
-        json.dumps(documents)  # an anchor may stand inside itself, which JSON cannot say
+        _check_size(documents)
     except ValueError as error:
         raise yaml.YAMLError(str(error)) from None
+    except RecursionError:
+        raise yaml.YAMLError("it is nested hundreds of levels deep") from None
     return documents

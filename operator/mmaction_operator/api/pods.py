@@ -10,7 +10,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .fields import URI, AbsolutePath, APIModel, Bytes, Labels, ObjectName, PassedOn, Rule, VariableName
+from .fields import (
+    URI,
+    AbsolutePath,
+    Annotations,
+    APIModel,
+    Bytes,
+    Labels,
+    ObjectName,
+    PassedOn,
+    Rule,
+    VariableName,
+)
 
 RESERVED = ("mmaction.dev/", "batch.kubernetes.io/", "app.kubernetes.io/managed-by")
 """What keys of labels begin with that are not a user's."""
@@ -177,7 +188,5 @@ class PodsSpec(APIModel):
         default=[], description="More variables of the trainer's environment, such as NCCL_SOCKET_IFNAME."
     )
     labels: Labels = Field(default={}, description="More labels of the pods, such as those of a gang scheduler.")
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32)] = Field(
-        default={}, description="More annotations of the pods."
-    )
+    annotations: Annotations = Field(default={}, description="More annotations of the pods.")
     cache: CacheSpec | None = None

@@ -8,6 +8,7 @@ that helps to explain a field; ``structural`` keeps what an API server knows, an
 from __future__ import annotations
 
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,8 +25,9 @@ KEPT = (
 DROPPED = frozenset(["title", "examples", "x-accepts"])
 
 
+@cache
 def described(model: type[BaseModel]) -> Schema:
-    """The model's JSON schema as one tree: references inlined, ``T | None`` as T without a default.
+    """The model's JSON schema as one tree: references inlined, ``T | None`` as T without a default. Not to be changed.
 
     Raises:
         TypeError: a field is a union of two types, which a structural schema cannot express.

@@ -13,6 +13,8 @@ from .fields import APIModel, Timestamp
 LONGEST_TEXT = 1024
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Line = Annotated[str, Field(max_length=LONGEST_LINE)]
+ResultsURI = Annotated[str, Field(max_length=1280)]
+"""As long as any ``storage.uri`` with the job's namespace, name and uid behind it."""
 Digest = Annotated[str, Field(max_length=64)]
 Phase = Literal["Pending", "Validating", "Starting", "Running", "Testing", "Suspended", "Succeeded", "Failed"]
 
@@ -86,7 +88,7 @@ class ScoreStatus(StatusModel):
 class ResultsStatus(StatusModel):
     """What the job left in storage."""
 
-    uri: Text = Field(description="Prefix that holds the results.")
+    uri: ResultsURI = Field(description="Prefix that holds the results.")
     manifest_sha256: Digest | None = Field(default=None, alias="manifestSHA256", description="sha256 of manifest.json.")
     val: ScoreStatus | None = Field(default=None, description="The best checkpoint by the validation protocol.")
     test: ScoreStatus | None = Field(

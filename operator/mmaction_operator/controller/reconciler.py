@@ -37,7 +37,7 @@ from mmaction_operator.plan import (
     shared_by_attempts,
     status_of,
 )
-from mmaction_operator.plan.conditions import COMPLETE, FAILED, NO_PORT_LEFT
+from mmaction_operator.plan.conditions import COMPLETE, FAILED, NO_PORT_LEFT, UNREADABLE
 from mmaction_operator.ports import PortRegistry
 from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract.errors import ConfigFailure, PortFailure
@@ -102,7 +102,11 @@ class Reconciler:
             self.forget(key)
             return None
         memory = self.remember(stored)
-        job = self.read(stored)
+        try:
+            job = self.read(stored)
+        except ConfigFailure as failure:
+            self.events.record(stored, reason=UNREADABLE, message=str(failure), warning=True)
+            return None
         if not self.settings.is_for(job.spec.managed_by):
             self.forget(key)
             return None
@@ -116,7 +120,11 @@ class Reconciler:
             return SECONDS_REFUSED
 
     def read(self, stored: Object) -> TrainJob:
-        """A TrainJob as the API server has it, with what the installation says where it says nothing."""
+        """A TrainJob as the API server has it, with what the installation says where it says nothing.
+
+        Raises:
+            ConfigFailure: it was stored under another version of the resource, and is not what this one accepts.
+        """
         parts = ("apiVersion", "kind", "metadata", "spec", "status")
         return self.settings.defaults.applied_to(parse({part: stored[part] for part in parts if part in stored}))
 
@@ -259,8 +267,12 @@ class Reconciler:
         for item in jobs:
             made.setdefault(item["metadata"]["labels"][names.UID], []).append(item)
         for stored in trainjobs:
-            job, uid = self.read(stored), stored["metadata"]["uid"]
+            uid = stored["metadata"]["uid"]
             self.remember(stored).expect(version_of(stored), self.clock())
+            try:
+                job = self.read(stored)
+            except ConfigFailure:
+                continue  # its author is told when its turn comes
             if is_finished(job) or not self.settings.is_for(job.spec.managed_by):
                 continue
             self.leasing.restore(job, made.get(uid, ()))

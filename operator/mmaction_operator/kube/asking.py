@@ -21,6 +21,7 @@ from urllib3 import BaseHTTPResponse
 from .connection import Connection, Request, no_answer_to
 from .errors import KubeError, Refused, TooManyRequests, Unreachable
 from .pace import Backoff, TokenBucket
+from .reading import read
 from .resource import Object, Resource
 
 Answer = TypeVar("Answer")
@@ -101,7 +102,7 @@ class Asking:
             try:
                 body = self._counted(verb, resource, lambda: self.connection.ask(request))
                 with no_answer_to(request.asked):
-                    answer: Object = json.loads(body)
+                    answer: Object = read(body)
                 return answer
             except KubeError as error:
                 if (wait := self.patience.wait(error, attempt, repeatable=repeatable)) is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import urllib3
 
 from .connection import no_answer_to
 from .errors import Gone, Unreachable
+from .reading import read
 from .resource import Object
 
 CHUNK = 1 << 16
@@ -53,7 +53,7 @@ class Watch:
         """
         for line in self._lines():
             with no_answer_to(self._asked):
-                event = json.loads(line)
+                event = read(line)
             if event["type"] == "ERROR":
                 # Whatever its code is: a stream that failed at a version would fail there again.
                 raise Gone(self._asked, event["object"].get("code") or 410, event["object"])

@@ -138,6 +138,7 @@ REASONS: Mapping[str, Meaning] = {
 """Reasons other than classes of failure; the last are a scheduler's and a kubelet's word for why a pod waits."""
 
 JOB_FAILED, ATTEMPT_FAILED, PORT_CONFLICT, NO_PORT_LEFT = "JobFailed", "AttemptFailed", "PortConflict", "NoPortLeft"
+UNREADABLE = "Unreadable"
 
 EVENTS: Mapping[str, Meaning] = {
     JOB_FAILED: Meaning("the job is over without results", "the message says why, and what to do", "warning"),
@@ -150,6 +151,11 @@ EVENTS: Mapping[str, Meaning] = {
     NO_PORT_LEFT: Meaning(
         "all ports of the chart's `ports` are leased",
         "begins when one is free; widen the range, or end jobs that nobody needs",
+        "warning",
+    ),
+    UNREADABLE: Meaning(
+        "the job was stored under another version of the resource, and this one does not accept it",
+        "nothing is done for it; delete it, and apply it again with what the message says mended",
         "warning",
     ),
 }

@@ -39,6 +39,7 @@ TAKEN_AWAY = [
 ]
 """Pods that something other than their work ended. Such a pod is soon gone, and with it what it said: so its Job says
 it, by a reason of its own (``failures.BY_POLICY``)."""
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 AS_IN_A_POD = {
     *("image_pull_secrets", "node_selector", "tolerations", "affinity"),
     *("priority_class_name", "scheduler_name", "runtime_class_name", "service_account_name"),
@@ -220,12 +221,17 @@ def pod_of(job: TrainJob, launcher: Object, settings: Settings) -> Object:
 
 
 def apart(job: TrainJob, attempt: int, others: Mapping[str, Any]) -> Object:
-    """Each pod of an attempt on a machine of its own: a node is what ``nodes`` counts. Beside other affinities."""
+    """Each pod of an attempt on a machine of its own: a node is what ``nodes`` counts. Beside other affinities.
+
+    What is no affinity at all is passed on as it is: the API server says so when the Job is made.
+    """
     mine = {"matchLabels": {names.UID: job.metadata.uid, names.ATTEMPT: str(attempt)}}
     term = {"labelSelector": mine, "topologyKey": "kubernetes.io/hostname"}
-    found = others.get("podAntiAffinity", {})
-    required = [*found.get("requiredDuringSchedulingIgnoredDuringExecution", ()), term]
-    return {**others, "podAntiAffinity": {**found, "requiredDuringSchedulingIgnoredDuringExecution": required}}
+    found = others.get("podAntiAffinity") or {}
+    required = (found.get(REQUIRED) or []) if isinstance(found, dict) else None
+    if not isinstance(required, list):
+        return dict(others)
+    return {**others, "podAntiAffinity": {**found, REQUIRED: [*required, term]}}
 
 
 def container(job: TrainJob, words: list[str], settings: Settings) -> Object:

@@ -47,6 +47,8 @@ SCALARS: list[tuple[str, Any]] = [
     ("!!str 3", "3"),
 ]
 
+LAUGHS = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10))
+
 
 def load(text: str) -> Any:
     (document,) = load_documents(text)
@@ -76,6 +78,9 @@ def test_a_scalar_means_what_it_means_to_kubectl(text: str, value: object) -> No
         ("? [a]\n: 1", "a key is text"),
         ("a: !!int three", "invalid literal"),
         ("a: &b [1, *b]", "Circular reference"),
+        (LAUGHS, "anchors stand for more than 1000000 values"),
+        ('a: "\\ud83c"', "can't decode|codec can't"),
+        (f"a: {'[' * 5000}{']' * 5000}", "nested hundreds of levels deep"),
     ],
 )
 def test_what_kubectl_would_change_or_refuse_is_refused(text: str, says: str) -> None:
@@ -93,4 +98,5 @@ def test_empty_documents_are_passed_over() -> None:
 
 
 def test_json_is_read_too() -> None:
+    assert load('{"a": "\\ud83c\\udfac"}') == {"a": "🎬"}
     assert load('{"a": [1, 2.5e-3, null, true, "y"], "n": {}}') == {"a": [1, 0.0025, None, True, "y"], "n": {}}

@@ -253,3 +253,19 @@ def test_a_job_tells_of_pods_that_were_taken_away_before_they_are_gone(rendered:
     assert disrupted["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
     assert stopped["onExitCodes"] == {"operator": "In", "values": [17]}
     assert {disrupted["action"], stopped["action"]} == {"FailJob"}
+
+
+@pytest.mark.parametrize("wanted", [None, {}, {"requiredDuringSchedulingIgnoredDuringExecution": None}])
+def test_nodes_stay_apart_where_a_job_says_nothing_of_that(wanted: Any, rendered: Rendered, settings: Settings) -> None:
+    affinity = pod(rendered, settings, resources={"nodes": 2}, pods={"affinity": {"podAntiAffinity": wanted}})[
+        "affinity"
+    ]
+    assert len(affinity["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]) == 1
+
+
+@pytest.mark.parametrize("wanted", [["none"], "none", {"requiredDuringSchedulingIgnoredDuringExecution": "none"}])
+def test_what_is_no_affinity_is_left_to_the_api_server(wanted: Any, rendered: Rendered, settings: Settings) -> None:
+    affinity = pod(rendered, settings, resources={"nodes": 2}, pods={"affinity": {"podAntiAffinity": wanted}})[
+        "affinity"
+    ]
+    assert affinity == {"podAntiAffinity": wanted}
