@@ -28,7 +28,19 @@ STATUS: dict[str, Any] = {
     ],
     "attempt": 2,
     "port": 20001,
-    "failures": [{"attempt": 1, "reason": "Port", "port": 20000, "ended": "2026-11-25T00:00:00Z"}],
+    "failures": [
+        {
+            "attempt": 1,
+            "reason": "Unknown",
+            "message": "KeyError: nonsense",
+            "rank": 3,
+            "pod": "x-1-0",
+            "node": "node-1",
+            "lastLines": ["KeyError: 'nonsense'"],
+            "port": 20000,
+            "ended": "2026-11-25T00:00:00Z",
+        }
+    ],
     "nodes": ["node-1", "node-2"],
     "effectiveLR": 0.00125,
     "configSHA256": "0" * 64,

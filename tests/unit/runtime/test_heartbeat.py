@@ -153,6 +153,12 @@ IN_FETCH = (
 )
 
 
+def test_frames_are_those_of_the_oldest_thread_without_what_torch_has_between_modules() -> None:
+    between = '  File "/v/site-packages/torch/nn/modules/module.py", line 1798 in _call_impl\n'
+    standing = Standing(1, "S", OWN + between + '  File "/v/site-packages/mmcv/cnn.py", line 2 in forward\n')
+    assert standing.frames == ('File "mmcv/cnn.py", line 2 in forward',)
+
+
 def test_a_rank_that_waits_for_its_loader_stands_where_that_one_does() -> None:
     waits, idle, works = (Standing(1, "S", OWN + frames) for frames in (IN_LOADER, "", IN_FETCH))
     assert stacks.innermost([waits, idle, works])[0] == 'File "a.py", line 7 in read'

@@ -27,6 +27,8 @@ MOST_FRAMES = 8
 
 INSTALLED = re.compile(r'"[^"]*/site-packages/')
 """What a path begins with that is the same for all of Python's packages."""
+BETWEEN = "torch/nn/modules/module.py"
+"""Of frames between those of any two modules, which tell nothing."""
 LOADING = "torch/utils/data/_utils/fetch.py"
 WAITING = "torch/utils/data/dataloader.py"
 
@@ -43,7 +45,8 @@ class Standing:
     def frames(self) -> tuple[str, ...]:
         """Where the main thread stands, the innermost frame first: faulthandler tells of the oldest thread last."""
         lines = self.stacks.rpartition("(most recent call first):")[2].splitlines()
-        return tuple(INSTALLED.sub('"', line.strip()) for line in lines if line.startswith("  File "))
+        frames = (INSTALLED.sub('"', line.strip()) for line in lines if line.startswith("  File "))
+        return tuple(frame for frame in frames if BETWEEN not in frame)
 
 
 def collect(run_dir: Path, pids: Mapping[int, int]) -> Mapping[int, list[Standing]]:
