@@ -136,14 +136,16 @@ def test_slow_storage_and_an_api_server_that_hangs_double_nothing_and_no_two_lea
         pass_time(0.5)
         return disturbed.phases() == {"Starting"}
 
+    wait_until(lambda: disturbed.leader)
     disturbed.submit(6)
     disturbed.etcd.add("latency", latency=1250, jitter=750)
     pass_time(10)
     disturbed.etcd.cut()
     pass_time(20)
     disturbed.etcd.mend()
+    disturbed.submit(4)
     wait_until(all_run)
-    disturbed.submit(12)
+    disturbed.submit(8)
     api_server = Mortal(disturbed.server)
     api_server.hang()
     pass_time(15)
