@@ -84,7 +84,7 @@ def jobs(seed: int) -> Iterator[Drawn]:
     chance = random.Random(f"{seed} jobs")
     for number in count(1):
         nodes, processes = chance.choice([(1, 1), (1, 2), (1, 2), (2, 1)])
-        epochs = chance.randint(5, 12)
+        epochs = chance.randint(4, 9)
         training = {"epochs": epochs, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0, "seed": number}
         training |= {"checkpointIterations": chance.choice([2, 3, 5]), "keepCheckpoints": chance.choice([1, 2])}
         spec = {
