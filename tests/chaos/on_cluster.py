@@ -7,6 +7,8 @@ import signal
 import time
 from functools import partial
 
+from tests.cluster.mortal import Mortal
+
 from .drawing import Round
 from .scene import Object, Seen
 from .stage import Disturbance, Stage
@@ -28,15 +30,19 @@ def lose_node(at: Stage, round_: Round) -> str:
 
 def kill_api_server(at: Stage, round_: Round) -> str:
     """Kill the API server, and start it again after a while: nobody can be told anything in between."""
-    with at.scene.cluster.server.down():
-        time.sleep(round_.lasts)
+    server = Mortal(at.scene.cluster.server)
+    server.kill()
+    time.sleep(round_.lasts)
+    server.revive()
     return f"for {round_.lasts} s"
 
 
 def kill_controller(leading: bool, at: Stage, round_: Round) -> str:
     """Kill a replica of the operator, the one that leads or the other, and have another pod take its place at once."""
     pods = {pod["metadata"]["uid"]: pod for pod in at.scene.found("pods", at.scene.system)}
-    leader = at.scene.ask("GET", LEASE.format(at.scene.system)).get("spec", {}).get("holderIdentity", "")
+    leader = (
+        at.scene.ask("GET", LEASE.format(at.scene.system)).get("spec", {}).get("holderIdentity", "").partition("_")[0]
+    )
 
     def those() -> list[tuple[Seen, Object]]:
         running = [each for each in at.scene.processes() if each.part == "controller" and each.pod in pods]

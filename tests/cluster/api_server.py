@@ -136,15 +136,6 @@ class ApiServer:
         except OSError:
             return False
 
-    @contextmanager
-    def down(self) -> Iterator[None]:
-        """Killed while the body runs, and started again after it; what etcd has stays."""
-        assert self.process, "not the server that a context manager gave"
-        self.process.kill()
-        yield
-        self.process.start()
-        self.process.wait_until(self.is_ready)
-
 
 @contextmanager
 def start_api_server() -> Iterator[ApiServer]:
