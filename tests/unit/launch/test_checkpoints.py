@@ -99,6 +99,20 @@ def test_a_checkpoint_that_was_written_again_is_sent_again_and_the_old_one_goes(
     assert stored(tmp_path) == {"1/epoch_1", "1/best_1"}
 
 
+def test_one_that_was_written_again_waits_until_it_is_told_of(tmp_path: Path, work: Path) -> None:
+    upload = CheckpointUpload(told(tmp_path), work.parent, DATA)
+    save(work, 1)
+    file = work / "epoch_1.pth"
+    saved = Saved(file=file.name, written=file.stat().st_mtime_ns, epoch=1, iteration=10)
+    saved.write(work.parent / layout.SAVED)
+    file.write_text("with the best noted in it, which nobody was told of")
+    upload.send_newest()
+    assert stored(tmp_path) == set()
+    saved.model_copy(update={"written": file.stat().st_mtime_ns}).write(work.parent / layout.SAVED)
+    upload.send_newest()
+    assert stored(tmp_path) == {"1/epoch_1"}
+
+
 def test_storage_that_fails_costs_nothing_and_gets_the_newest_once_it_is_back(
     tmp_path: Path, work: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

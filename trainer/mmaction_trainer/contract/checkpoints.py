@@ -19,9 +19,14 @@ INDEX = "checkpoints.json"
 
 
 class Saved(Document):
-    """The newest checkpoint of the ranks: files in ``work/``, epochs and iterations that are done."""
+    """The newest checkpoint of the ranks: files in ``work/``, epochs and iterations that are done.
+
+    ``written`` is when the file was, in nanoseconds: one that is of another time is a newer checkpoint of this name, of
+    which nothing is told yet. It may know of a best one that this does not name.
+    """
 
     file: str
+    written: int | None = None
     best: str | None = None
     epoch: int
     iteration: int

@@ -101,6 +101,8 @@ class CheckpointUpload:
             links = [self._linked(name) for name in names]
         except FileNotFoundError:
             return  # a newer one has taken its place: the next look sees it
+        if saved.written not in (None, links[0].stat().st_mtime_ns):
+            return  # likewise, under the same name
         files = [self._send(link, name) for link, name in zip(links, names, strict=True)]
         newest = StoredCheckpoint(
             checkpoint=files[0],

@@ -148,8 +148,9 @@ class ResumeHook(Hook):  # type: ignore[misc]
         """Tell of a checkpoint once it is written; of none that is not saved in this epoch."""
 
         def tell() -> None:
-            if Path(layout.WORK, saved.file).exists():
-                saved.write(Path(layout.SAVED))
+            file = Path(layout.WORK, saved.file)
+            if file.exists():
+                saved.model_copy(update={"written": file.stat().st_mtime_ns}).write(Path(layout.SAVED))
 
         if is_main_process():
             WRITER.then(tell)
