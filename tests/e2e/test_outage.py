@@ -33,6 +33,8 @@ def test_trainings_go_on_for_two_minutes_without_an_api_server_and_are_known_aft
     api_server.kill()
     killed = time.time()
     time.sleep(OUTAGE)
+    place = cluster.s3.folder / "results" / "team" / team / "short"
+    until(lambda: bool(list(place.glob("*/manifest.json"))), within=240, told=lambda: "a slow machine")
     api_server.revive()
     revived = time.time()
 
