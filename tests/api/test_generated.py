@@ -18,6 +18,7 @@ from yaml import YAMLError
 
 from mmaction_operator.api import TrainJob, parse
 from mmaction_operator.api.manifest import load_documents
+from mmaction_operator.kube.reading import read
 from mmaction_operator.plan import Course, Settings, objects_of, refuse_paths, status_of
 from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract.errors import ConfigFailure
@@ -83,7 +84,7 @@ def verdicts(server: ApiServer) -> list[Verdicts]:
 @pytest.fixture(scope="module")
 def accepted(verdicts: list[Verdicts]) -> list[tuple[Drawn, TrainJob]]:
     """The jobs that the API server takes, as a controller reads them."""
-    return [(one.drawn, parse(json.loads(one.stored))) for one in verdicts if one.stored]
+    return [(one.drawn, parse(read(one.stored))) for one in verdicts if one.stored]
 
 
 def as_models_read(drawn: Drawn) -> TrainJob | str:
@@ -131,7 +132,8 @@ def paths_of(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 def test_what_is_stored_with_defaults_means_what_was_sent(verdicts: list[Verdicts]) -> None:
     for one in verdicts:
         if one.stored and isinstance(one.parsed, TrainJob):
-            assert meant(parse(json.loads(one.stored))) == meant(one.parsed), str(one)
+            sent = one.parsed if one.drawn.spelled else parse(read(one.drawn.text.encode()))
+            assert meant(parse(read(one.stored))) == meant(sent), str(one)
 
 
 def meant(job: TrainJob) -> Any:

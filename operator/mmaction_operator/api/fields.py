@@ -7,12 +7,13 @@ no number is read from text, none from a boolean; but 1.0 and 1e0 are integers, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -182,8 +183,24 @@ VariableName = Annotated[
 ]
 """The name of an environment variable."""
 
+
+def _numbers_fit(value: Any) -> Any:
+    """What holds no number larger than a float: an API server reads none."""
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict | list):
+            parts += part.values() if isinstance(part, dict) else part
+        elif isinstance(part, int) and abs(part) > sys.float_info.max:
+            raise ValueError("holds a number larger than 1.8e308")
+    return value
+
+
+Free = Annotated[Any, AfterValidator(_numbers_fit)]
+"""Data whose form is not ours to say."""
+
 PassedOn = Annotated[
-    dict[str, Any],
+    dict[str, Free],
     Field(max_length=32, json_schema_extra={"additionalProperties": {"x-kubernetes-preserve-unknown-fields": True}}),
     WithoutNulls,
 ]
@@ -193,7 +210,7 @@ Timestamp = Annotated[datetime, Field(strict=False)]
 """A moment; RFC 3339 in JSON."""
 
 Overrides = Annotated[
-    dict[str, Any],
+    dict[str, Free],
     Field(
         max_length=256,
         json_schema_extra={"additionalProperties": {"nullable": True, "x-kubernetes-preserve-unknown-fields": True}},
