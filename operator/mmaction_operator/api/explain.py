@@ -103,7 +103,7 @@ def _shown(value: object, node: Schema) -> str:
         return NOUNS[kind]
     text = json.dumps(value, ensure_ascii=False, default=str)
     text = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
-    if kind in ("", node["type"]):
+    if kind in ("", node.get("type", kind)):
         return text
     return f"{text} ({'a boolean' if kind == 'boolean' else NOUNS[kind]})"
 
@@ -111,9 +111,9 @@ def _shown(value: object, node: Schema) -> str:
 def _hint(value: object, node: Schema) -> str:
     if value is None and "default" in node:
         return f"; leave it out for the default, {node['default']}"
-    if isinstance(value, str) and node["type"] in ("integer", "number") and _is_number(value):
+    if isinstance(value, str) and node.get("type") in ("integer", "number") and _is_number(value):
         return "; write it without quotes"
-    if isinstance(value, bool | int | float) and node["type"] == "string" and "enum" not in node:
+    if isinstance(value, bool | int | float) and node.get("type") == "string" and "enum" not in node:
         return "; write it in quotes"
     names: list[Any] = node.get("enum", [])
     if isinstance(value, str) and (close := get_close_matches(value.lower(), [str(name) for name in names], n=1)):
