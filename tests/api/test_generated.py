@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from yaml import YAMLError
 
 from mmaction_operator.api import TrainJob, parse
 from mmaction_operator.api.manifest import load_documents
-from mmaction_operator.kube.reading import read
+from mmaction_operator.kube.reading import DEEPEST, read
 from mmaction_operator.plan import Course, Settings, objects_of, refuse_paths, status_of
 from mmaction_operator.render import Rendered, render
 from mmaction_trainer.contract.errors import ConfigFailure
@@ -131,14 +132,21 @@ def paths_of(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 def test_what_is_stored_with_defaults_means_what_was_sent(verdicts: list[Verdicts]) -> None:
     for one in verdicts:
-        if one.stored and isinstance(one.parsed, TrainJob):
+        too_deep = "[" * DEEPEST in one.drawn.text  # a controller reads null there
+        if one.stored and isinstance(one.parsed, TrainJob) and not too_deep:
             sent = one.parsed if one.drawn.spelled else parse(read(one.drawn.text.encode()))
-            assert meant(parse(read(one.stored))) == meant(sent), str(one)
+            assert meant(parse(read(one.stored)).spec) == meant(sent.spec), str(one)
 
 
-def meant(job: TrainJob) -> Any:
-    """A spec; large numbers as an API server keeps what no schema says the type of: 53 bits of them."""
-    return json.loads(json.dumps(job.spec.model_dump(mode="json")), parse_int=float)
+def meant(value: Any) -> Any:
+    """A spec as plain values; large numbers as an API server keeps what no schema says the type of: 53 bits of them."""
+    if isinstance(value, BaseModel):
+        return {name: meant(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {key: meant(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [meant(each) for each in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def test_each_that_is_accepted_is_made_into_objects_or_refused_by_a_field(

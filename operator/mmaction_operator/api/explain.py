@@ -46,14 +46,14 @@ def _lines(problem: ErrorDetails, schema: Schema) -> Iterator[str]:
         yield f"{_path(where)}: is not a field here; {_meant(schema, where)}"
     elif kind == "missing":
         yield f"{_path(where)}: is required; accepted: {accepted(node)}"
-    elif node:
+    elif "type" in node:
         yield f"{_path(where)}: found {_shown(value, node)}; accepted: {accepted(node)}{_hint(value, node)}"
     else:
         yield f"{_path(where)}: {problem['msg']}"
 
 
 def _at(schema: Schema, where: Location) -> Schema:
-    """The schema of a field; empty where nothing is declared."""
+    """The schema of a field; without a type where nothing is declared."""
     for part in where:
         below = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part)
         values = schema.get("additionalProperties")
@@ -103,7 +103,7 @@ def _shown(value: object, node: Schema) -> str:
         return NOUNS[kind]
     text = json.dumps(value, ensure_ascii=False, default=str)
     text = text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
-    if kind in ("", node.get("type", kind)):
+    if kind in ("", node["type"]):
         return text
     return f"{text} ({'a boolean' if kind == 'boolean' else NOUNS[kind]})"
 
@@ -111,9 +111,9 @@ def _shown(value: object, node: Schema) -> str:
 def _hint(value: object, node: Schema) -> str:
     if value is None and "default" in node:
         return f"; leave it out for the default, {node['default']}"
-    if isinstance(value, str) and node.get("type") in ("integer", "number") and _is_number(value):
+    if isinstance(value, str) and node["type"] in ("integer", "number") and _is_number(value):
         return "; write it without quotes"
-    if isinstance(value, bool | int | float) and node.get("type") == "string" and "enum" not in node:
+    if isinstance(value, bool | int | float) and node["type"] == "string" and "enum" not in node:
         return "; write it in quotes"
     names: list[Any] = node.get("enum", [])
     if isinstance(value, str) and (close := get_close_matches(value.lower(), [str(name) for name in names], n=1)):

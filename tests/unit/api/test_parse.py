@@ -33,6 +33,10 @@ def test_a_manifest_is_refused_with_the_field_named(refused_case: dict[str, Any]
     assert "\n" not in message
 
 
+def test_a_number_that_no_float_holds_is_refused(manifest: Manifest) -> None:
+    assert "spec.overrides.seed: " in complaint(manifest({"spec.overrides": {"seed": 10**309}}))
+
+
 def test_every_wrong_field_has_a_line_of_its_own_under_their_number(manifest: Manifest) -> None:
     changes = {
         "spec.training": {"epochs": 0, "lr": "1"},
