@@ -24,7 +24,6 @@ from typing import Any
 import torch
 from mmengine.runner.checkpoint import save_checkpoint as stock
 
-import mmaction_trainer.runtime  # noqa: F401  (MMEngine as the ranks have it)
 from mmaction_trainer.runtime.saving import Writer
 
 from .measured import machine

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,15 +125,17 @@ def machine(tmp_path: Path, dataset: Path) -> Iterator[Machine]:
 
 def processes_in(folder: Path) -> list[str]:
     """Command lines of processes that work in or below ``folder``."""
-    found = []
+    return list(working_in(folder).values())
+
+
+def working_in(folder: Path) -> dict[int, str]:
+    """Processes that work in or below ``folder``, and the command line of each."""
+    found = {}
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            where = (process / "cwd").readlink()
+        with suppress(OSError):
             words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if where.is_relative_to(folder):
-            found.append(words)
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found[int(process.name)] = words
     return found
 
 

@@ -17,7 +17,7 @@ import pytest
 from mmaction_trainer.contract.checkpoints import INDEX, PREFIX, StoredCheckpoints
 from mmaction_trainer.contract.errors import ConfigFailure, Interrupted, StorageFailure
 
-from .conftest import Machine
+from .conftest import Machine, working_in
 from .trainings import check_same, furthest, left_alone, training
 
 KILLS = int(os.environ.get("KILLS", "4"))
@@ -35,7 +35,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Path:
 
 def kill_the_ranks(process: subprocess.Popen[str], machine: Machine) -> None:
     """SIGKILL for all that works in the run's folder: nothing has a moment to save anything."""
-    for pid in working(machine):
+    for pid in working_in(machine.root):
         if pid != process.pid:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -49,25 +49,8 @@ def take_memory(machine: Machine) -> None:
 
 def ranks(machine: Machine) -> list[int]:
     """Processes that torchrun started; a loader has a rank's command line too."""
-    (torchrun,) = (pid for pid in working(machine) if b"torch.distributed.run" in words_of(pid))
+    (torchrun,) = (pid for pid, words in working_in(machine.root).items() if "torch.distributed.run" in words)
     return [int(child) for child in Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split()]
-
-
-def words_of(pid: int) -> bytes:
-    """The command line of a process."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
-
-
-def working(machine: Machine) -> list[int]:
-    """Processes that work in the machine's folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if (entry / "cwd").readlink().is_relative_to(machine.root):
-                found.append(int(entry.name))
-    return found
 
 
 def test_a_training_that_is_killed_at_random_moments_comes_to_the_same_weights_as_one_left_alone(

@@ -25,7 +25,7 @@ from mmaction_trainer.contract.run import JobIdentity, Run
 from mmaction_trainer.report import Facts
 from mmaction_trainer.storage import Manifest, open_storage, read_manifest, verify
 
-from .conftest import JOB, Machine, processes_in
+from .conftest import JOB, Machine, processes_in, working_in
 
 Wait = Callable[[Callable[[], bool]], None]
 
@@ -172,11 +172,7 @@ def trains(path: Path) -> bool:
 def test_a_killed_rank_is_told_as_such(machine: Machine, wait_until: Wait) -> None:
     process = machine.start("run", machine.job(training={"epochs": 500, "valInterval": 500}))
     wait_until(lambda: any(trains(path) for path in machine.state.rglob(layout.PROGRESS)))
-    ranks = [
-        int(entry.name)
-        for entry in Path("/proc").glob("[0-9]*")
-        if working_folder(entry).is_relative_to(machine.state) and is_rank(command_line(entry))
-    ]
+    ranks = [pid for pid, words in working_in(machine.state).items() if is_rank(words)]
     os.kill(max(ranks), signal.SIGKILL)
     output, _ = process.communicate(timeout=180)
     assert process.returncode == Failure.exit_code, output
@@ -184,19 +180,5 @@ def test_a_killed_rank_is_told_as_such(machine: Machine, wait_until: Wait) -> No
     assert processes_in(machine.state) == []
 
 
-def is_rank(words: bytes) -> bool:
-    return words.endswith(b"mmaction_trainer.runtime.worker\0") and b"torch.distributed" not in words
-
-
-def command_line(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def working_folder(process: Path) -> Path:
-    try:
-        return (process / "cwd").readlink()
-    except OSError:
-        return Path("/")
+def is_rank(words: str) -> bool:
+    return words.endswith("mmaction_trainer.runtime.worker ") and "torch.distributed" not in words
