@@ -28,6 +28,8 @@ from .saving import WRITER
 
 KEY = "mmaction_operator"
 """Of a checkpoint: what this hook adds."""
+EPOCH = "epoch_{}.pth"
+"""Names of checkpoints that an epoch ends with, as MMEngine has them."""
 IN_AN_EPOCH = "{}_in_epoch_{}_iter_{}.pth"
 """Names of checkpoints that no epoch ends with: why, how many epochs were done, and how many iterations."""
 
@@ -142,7 +144,7 @@ class ResumeHook(Hook):  # type: ignore[misc]
         self.last = name
 
     def _tell_of_epoch(self, runner: Any, epoch: int) -> None:
-        self._tell(Saved(file=f"epoch_{epoch}.pth", best=best_of(runner), epoch=epoch, iteration=runner.iter))
+        self._tell(Saved(file=EPOCH.format(epoch), best=best_of(runner), epoch=epoch, iteration=runner.iter))
 
     def _tell(self, saved: Saved) -> None:
         """Tell of a checkpoint once it is written; of none that is not saved in this epoch."""

@@ -16,9 +16,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 
 from mmaction_trainer.contract.errors import Interrupted
-from mmaction_trainer.contract.run import STOP
+from mmaction_trainer.contract.run import STOP, WORK
 
-from .resuming import IN_AN_EPOCH, ResumeHook
+from .resuming import EPOCH, IN_AN_EPOCH, ResumeHook
 from .saving import WRITER
 
 REQUEST, STOP_AFTER, SAVED = "mmaction/stop/request", "mmaction/stop/after", "mmaction/stop/saved"
@@ -57,11 +57,14 @@ class StopHook(Hook):  # type: ignore[misc]
         raise interrupted(name, iteration)
 
     def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Rank 0 saves and leaves, which ends the others: they share nothing that could be torn."""
+        """Rank 0 saves, where the epoch did not, and leaves, which ends the others: nothing of theirs could be torn."""
         if self._asked() and is_main_process() and runner.max_epochs:
-            name = IN_AN_EPOCH.format("stopped", runner.epoch, runner.iter)
-            resuming_of(runner).save_alone(runner, name, runner.iter)
             WRITER.wait()
+            name = EPOCH.format(runner.epoch)
+            if not Path(WORK, name).exists():  # an epoch that leaves none
+                name = IN_AN_EPOCH.format("stopped", runner.epoch, runner.iter)
+                resuming_of(runner).save_alone(runner, name, runner.iter)
+                WRITER.wait()
             raise interrupted(name, runner.iter)
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
