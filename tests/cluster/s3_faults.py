@@ -25,12 +25,16 @@ class Request:
 
 @dataclass
 class Answer:
-    """What the client is told; ``sent`` bytes of the body (all by default), after which the connection closes."""
+    """What the client is told; ``sent`` bytes of the body (all by default), after which the connection closes.
+
+    It closes before the server's own headers where they are ``cut``.
+    """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     sent: int | None = None
+    cut: bool = False
 
 
 Forward = Callable[[Request], Answer]
@@ -88,6 +92,10 @@ def in_front_of(server: S3Server, fault: Fault) -> Iterator[S3Server]:
             headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
             answer = fault(Request(self.command, self.path, headers, body), forward)
             self.send_response(answer.status)
+            if answer.cut:
+                self.flush_headers()
+                self.close_connection = True
+                return
             kept = {n: v for n, v in answer.headers.items() if n.lower() not in ("connection", "transfer-encoding")}
             if not any(name.lower() == "content-length" for name in kept):
                 kept["Content-Length"] = str(len(answer.body))

@@ -186,11 +186,13 @@ VariableName = Annotated[
 
 def _numbers_fit(value: Any) -> Any:
     """What holds no number larger than a float: an API server reads none."""
-    parts = [value]
+    parts, seen = [value], set()
     while parts:
         part = parts.pop()
         if isinstance(part, dict | list):
-            parts += part.values() if isinstance(part, dict) else part
+            if id(part) not in seen:  # YAML's aliases put one list in many places
+                seen.add(id(part))
+                parts += part.values() if isinstance(part, dict) else part
         elif isinstance(part, int) and abs(part) > sys.float_info.max:
             raise ValueError("holds a number larger than 1.8e308")
     return value

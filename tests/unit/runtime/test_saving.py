@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import resource
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -101,3 +104,19 @@ def test_a_write_that_fails_leaves_the_old_file_whole_and_is_told_of(
     assert told == []
     assert torch.load(path) == {"weight": torch.ones(1)}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_as_one_and_leaves_nothing(tmp_path: Path) -> None:
+    """The kernel refuses what is beyond a limit, as it does on a full disk, wherever in the checkpoint that is."""
+    state = {f"layer{n}": torch.rand(100, 300 + n) for n in range(20)}
+    limits, before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        for bytes_ in range(1 << 20, (1 << 20) + 120_000, 3989):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, limits[1]))
+            with pytest.raises(OSError, match="too large") as caught:
+                saving.write(state, tmp_path / "epoch_1.pth")
+            assert caught.value.errno == errno.EFBIG
+            assert not list(tmp_path.iterdir())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)

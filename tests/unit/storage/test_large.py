@@ -136,6 +136,22 @@ def test_a_large_download_is_asked_for_in_ranges(behind: Behind, large: Path, tm
     assert len(ranges) >= 3
 
 
+def test_a_part_whose_answer_breaks_off_in_its_headers_is_sent_again(behind: Behind, large: Path) -> None:
+    parts: list[str] = []
+
+    def cuts(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        if request.method == "PUT" and "partNumber=2" in request.path:
+            parts.append(request.path)
+            answer.cut = len(parts) == 1
+        return answer
+
+    with behind(cuts) as storage:
+        storage.upload(large, "latest.pth")
+        assert storage.digest("latest.pth").size == large.stat().st_size
+    assert len(parts) == 2
+
+
 def short(answer: Answer) -> Answer:
     """An answer that calls itself whole and is not."""
     headers = {**answer.headers, "Content-Length": "1000"}

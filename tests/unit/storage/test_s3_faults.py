@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,38 @@ def test_a_server_that_ignores_ranges_is_found_out(behind: Behind) -> None:
     with behind(ignores_ranges) as storage:
         storage.write("x", CONTENT)
         with pytest.raises(StorageFailure, match="bytes arrived; accepted: 5000000 bytes"):
+            storage.read("x")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+def test_an_answer_that_breaks_off_in_its_headers_is_asked_for_again(behind: Behind, file: Path, method: str) -> None:
+    """To Python's HTTP it looks whole, and its object without a size."""
+    cut: list[str] = []
+
+    def cuts(request: Request, forward: Forward) -> Answer:
+        answer = forward(request)
+        if request.method == method and request.path not in cut:
+            cut.append(request.path)
+            answer.cut = True
+        return answer
+
+    with behind(cuts) as storage:
+        storage.upload(file, "best.pth")
+        held = storage.stat("best.pth")
+        assert held
+        assert held.size == len(CONTENT)
+        storage.download("best.pth", file.with_name("again.pth"))
+    assert cut
+    assert file.with_name("again.pth").read_bytes() == CONTENT
+
+
+def test_answers_that_always_break_off_in_their_headers_are_given_up(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    with behind(lambda request, forward: replace(forward(request), cut=request.method == "GET")) as storage:
+        storage.write("x", b"1")
+        with pytest.raises(StorageFailure, match="broke off"):
             storage.read("x")
 
 

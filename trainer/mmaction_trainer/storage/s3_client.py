@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ConnectionClosedError
 
 from ..contract.errors import ConfigFailure
 
@@ -20,6 +22,12 @@ With botocore's pauses (up to 1, 2 and 4 s) a server that is down is reported af
 reached at all after 27 s, and one that takes requests and never answers after two minutes.
 """
 
+PAUSE_SECONDS = 0.5
+"""The wait before a request is sent again whose answer broke off in its headers."""
+
+NEEDED = {"GetObject": "ContentLength", "HeadObject": "ContentLength", "UploadPart": "ETag"}
+"""What the answers have that this product reads from; without it, their headers broke off."""
+
 
 def connect() -> S3Client:
     """A client with the usual credential chain.
@@ -31,9 +39,33 @@ def connect() -> S3Client:
         ConfigFailure: AWS_ENDPOINT_URL is not a URL.
     """
     try:
-        return boto3.session.Session().client("s3", config=_config())
+        client = boto3.session.Session().client("s3", config=_config())
     except ValueError:  # botocore's text quotes the URL, and with it a password.
         raise ConfigFailure("AWS_ENDPOINT_URL", "not a URL", accepted="http://host:port, https://host") from None
+    _ask_again_where_headers_broke_off(client)
+    return client
+
+
+def _ask_again_where_headers_broke_off(client: S3Client) -> None:
+    """A connection that closes between two headers looks to Python's HTTP as if there were no more of them."""
+    tries = client.meta.config.retries["total_max_attempts"]  # type: ignore[attr-defined]  # stubs lack it
+
+    def again(
+        response: tuple[object, Mapping[str, Any]] | None, attempts: int, event_name: str, **_: object
+    ) -> float | None:
+        operation = event_name.rpartition(".")[2]
+        if response is None or operation not in NEEDED:
+            return None
+        answer = response[1]
+        if answer["ResponseMetadata"]["HTTPStatusCode"] >= 300 or NEEDED[operation] in answer:
+            return None
+        if "Body" in answer:
+            answer["Body"].close()
+        if attempts >= tries:
+            raise ConnectionClosedError(endpoint_url=client.meta.endpoint_url)
+        return PAUSE_SECONDS
+
+    client.meta.events.register_last("needs-retry.s3", again)  # type: ignore[arg-type]  # stubs know of no result
 
 
 def _config() -> Config:
