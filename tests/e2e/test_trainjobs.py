@@ -35,6 +35,7 @@ from .jobs import (
 )
 
 VIDEOS = "/var/lib/videos"
+OVER_TWO = {"nodes": 2, "gpusPerNode": 0, "processesPerNode": 1}
 CONFIG = "tsm_imagenet-pretrained-mobilenetv2_8xb16-1x1x8-100e_kinetics400-rgb"
 
 
@@ -99,7 +100,7 @@ def check_command_line(cluster: Cluster, shell: Shell, job: Manifest, status: di
 def test_a_job_over_two_nodes_trains_as_one_world(
     cluster: Cluster, team: str, data: str, results: Callable[[str], Storage], shell: Shell
 ) -> None:
-    job = a_job("wide", team, data, resources={"nodes": 2, "gpusPerNode": 0, "processesPerNode": 1})
+    job = a_job("wide", team, data, resources=OVER_TWO)
     cluster.server.apply(job)
     status = ended(cluster, job)["status"]
     assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
@@ -109,6 +110,18 @@ def test_a_job_over_two_nodes_trains_as_one_world(
     assert {line.split()[0] for line in printed} == {"[node-0]", "[node-1]"}
     last = [line for line in printed if line.startswith("[node-1]")][-1]
     assert shell.run("logs", "wide", "--node", "1", "--tail", "1") == f"{last}\n"
+
+
+def test_a_job_over_two_nodes_on_their_own_network_trains_as_one_world(
+    cluster: Cluster, open_team: str, data: str, results: Callable[[str], Storage]
+) -> None:
+    """A node's name leads to no address, or to its loopback: where ranks meet is what launchers found on their way."""
+    job = a_job("wide-host", open_team, data, resources=OVER_TWO, pods={"hostNetwork": True})
+    cluster.server.apply(job)
+    status = ended(cluster, job)["status"]
+    assert status["phase"] == "Succeeded", f"{json.dumps(status)}\n{told(cluster, job)}"
+    assert (status["attempt"], set(status["nodes"])) == (1, {"node-1", "node-2"})
+    check_success(status, results(status["results"]["uri"]), world_size=2)
 
 
 def test_a_training_is_suspended_resumed_and_tidied_up_after(
@@ -161,6 +174,22 @@ def test_a_training_whose_pod_is_evicted_goes_on_in_another_and_loses_no_try(
     assert (status["phase"], status["attempt"]) == ("Succeeded", 2), told(cluster, job)
     assert [failure["reason"] for failure in status["failures"]] == ["Preempted"]
     check_resumed(status)
+    check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30, begun=2)
+
+
+def test_a_training_whose_node_loses_power_goes_on_once_it_is_back_and_loses_no_try(
+    cluster: Cluster, team: str, data: str, results: Callable[[str], Storage]
+) -> None:
+    training = {"epochs": 30, "batchSizePerGPU": 3, "lr": 0.01, "workers": 0}
+    pods = {"nodeSelector": {"kubernetes.io/hostname": "node-2"}}
+    job = a_job("powerless", team, data, preflight=False, backoffLimit=0, training=training, pods=pods)
+    cluster.server.apply(job)
+    until(lambda: status_of(cluster, job).get("progress", {}).get("iteration"), told=lambda: told(cluster, job))
+    with cluster.without(1):
+        pass
+    status = ended(cluster, job)["status"]
+    assert (status["phase"], status["attempt"]) == ("Succeeded", 2), f"{json.dumps(status)}\n{told(cluster, job)}"
+    assert [failure["reason"] for failure in status["failures"]] == ["Preempted"]
     check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30, begun=2)
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from mmaction_trainer.contract import errors
 from mmaction_trainer.contract.errors import failure_class
 
-from .observed import AttemptSeen, PodSeen
+from .observed import LOST, AttemptSeen, PodSeen
 
 Retry = Literal["never", "charged", "free"]
 """Whether an attempt is made again, and whether that counts towards the job's backoff limit."""
@@ -54,11 +54,10 @@ PREEMPTED = frozenset(
         "NodeShutdown",
         "Evicted",
         "Terminated",
-        "ContainerStatusUnknown",
     }
 )
-"""Reasons for which Kubernetes takes a pod away, whatever runs in it; the last two are a kubelet's that shuts its node
-down, or that lost track of a container as the node was restarted."""
+"""Reasons for which Kubernetes takes a pod away, whatever runs in it; ``Terminated`` is a kubelet's that shuts its node
+down."""
 REFUSED = frozenset(
     {
         "UnexpectedAdmissionError",
@@ -177,6 +176,8 @@ def what_ended(pod: PodSeen) -> tuple[str, str]:
         return errors.MemoryFailure.name, OUT_OF_MEMORY
     if pod.reason in PREEMPTED:
         return "Preempted", f"Kubernetes took the pod away ({pod.reason})"
+    if pod.reason in LOST:
+        return "Preempted", f"its node lost it, as nodes do that are started again ({pod.reason})"
     if pod.result and pod.result.error:
         return pod.result.error.failure, pod.result.error.message
     if pod.reason in REFUSED:

@@ -31,6 +31,8 @@ BEFORE_START = {
 }
 """Reasons for which a kubelet waits and which a user can mend while it does, and what they are called here: a kubelet
 goes to and fro between some of them."""
+LOST = frozenset({"ContainerStatusUnknown", "Unknown"})
+"""Reasons for which a container is over whose end nobody saw: a kubelet's, and containerd's after a loss of power."""
 
 
 LONGEST_MESSAGE = 400
@@ -189,7 +191,7 @@ def reason_of(status: Object, terminated: Object) -> str:
         return "OOMKilled"
     disrupted = (c for c in status.get("conditions", ()) if c["type"] == "DisruptionTarget" and c["status"] == "True")
     of_pod = status.get("reason") or next((c.get("reason", "") for c in disrupted), "")
-    return str(of_pod or (terminated["reason"] if terminated.get("reason") == "ContainerStatusUnknown" else ""))
+    return str(of_pod or (terminated["reason"] if terminated.get("reason") in LOST else ""))
 
 
 def result_in(message: str) -> Result | None:

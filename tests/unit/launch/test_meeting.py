@@ -10,11 +10,12 @@ from collections.abc import Callable
 import pytest
 
 from mmaction_trainer.contract.errors import CollectiveFailure, IdentityFailure, PortFailure
+from mmaction_trainer.launch.interfaces import interface_of
 from mmaction_trainer.launch.meeting import bound, meet
 from tests.run_folders import a_run, free_port
 
 
-def in_background(action: Callable[[], None]) -> tuple[threading.Thread, list[BaseException]]:
+def in_background(action: Callable[[], object]) -> tuple[threading.Thread, list[BaseException]]:
     raised: list[BaseException] = []
 
     def body() -> None:
@@ -30,7 +31,7 @@ def in_background(action: Callable[[], None]) -> tuple[threading.Thread, list[Ba
 
 def test_one_node_meets_nobody_and_leaves_the_port_free() -> None:
     run = a_run("a", port=free_port())
-    meet(run, 0, within=1)
+    assert meet(run, 0, within=1) is None
     with bound(run.rendezvous.port):
         pass
 
@@ -59,6 +60,16 @@ def test_all_nodes_of_an_attempt_meet() -> None:
     for thread, raised in nodes:
         thread.join(10)
         assert not raised
+
+
+def test_each_node_learns_the_address_at_which_it_met_another() -> None:
+    """As sockets have it: that of the first node takes callers of both versions of IP."""
+    run, found = a_run("a", port=free_port(), nodes=2), dict[int, str | None]()
+    first, raised = in_background(lambda: found.update({0: meet(run, 0, within=10)}))
+    found[1] = meet(run, 1, within=10)
+    first.join(10)
+    assert not raised
+    assert [interface_of(found[node] or "") for node in (0, 1)] == ["lo", "lo"]
 
 
 def test_a_stranger_is_refused_and_does_not_take_the_place_of_a_node() -> None:

@@ -96,6 +96,12 @@ ENDS: dict[str, tuple[PodSeen, str, str, str]] = {
         "free",
         "ContainerStatusUnknown",
     ),
+    "a node that had no power for a while": (
+        a_raw_pod({}, exitCode=255, reason="Unknown"),
+        "Preempted",
+        "free",
+        "node",
+    ),
     "a node that shuts down": (
         a_raw_pod({"reason": "Terminated", "message": "Pod was terminated in response to imminent node shutdown."}),
         "Preempted",

@@ -119,7 +119,7 @@ class Attempt:
         """Meet the other nodes, then run the ranks, while videos still come."""
         assert self.delivery
         self.tell("Starting", f"{self.run.world.size} ranks on port {self.run.rendezvous.port}")
-        meet(self.run, self.node_rank, within=self.options.meet_within)
+        address = meet(self.run, self.node_rank, within=self.options.meet_within)
         self.stop.check()
         if self.node_rank == 0 and self.run.trains:
             self.uploading = checkpoints.CheckpointUpload(self.run, self.run_dir, self.prepared.digest)
@@ -130,6 +130,7 @@ class Attempt:
                 self.run,
                 self.run_dir,
                 self.node_rank,
+                address=address,
                 grace=self.options.grace,
                 hang_after=self.options.hang_after,
                 awaiting=self.delivery.thread.is_alive,

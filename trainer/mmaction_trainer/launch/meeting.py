@@ -20,8 +20,11 @@ SECONDS_FOR_A_LINE = 5.0
 LONGEST_LINE = 4096
 
 
-def meet(run: Run, node_rank: int, *, within: float) -> None:
+def meet(run: Run, node_rank: int, *, within: float) -> str | None:
     """Return once every node of this attempt has met the first one, leaving the port free for torchrun.
+
+    Returns:
+        The address of this node at which, or from which, it met another; None where it is the only one.
 
     Args:
         run: what this attempt was told.
@@ -34,15 +37,12 @@ def meet(run: Run, node_rank: int, *, within: float) -> None:
         CollectiveFailure: not all nodes came in time.
     """
     deadline = time.monotonic() + within
-    if node_rank == 0:
-        receive(run, deadline)
-    else:
-        call(run, node_rank, deadline)
+    return call(run, node_rank, deadline) if node_rank else receive(run, deadline)
 
 
-def receive(run: Run, deadline: float) -> None:
-    """Bind the port, and welcome every other node of this attempt."""
-    missing = set(range(1, run.world.nodes))
+def receive(run: Run, deadline: float) -> str | None:
+    """Bind the port, and welcome every other node of this attempt; the address to which they came."""
+    missing, address = set(range(1, run.world.nodes)), None
     with bound(run.rendezvous.port) as server:
         while missing:
             server.settimeout(max(deadline - time.monotonic(), 0.01))
@@ -53,7 +53,10 @@ def receive(run: Run, deadline: float) -> None:
                     "rendezvous", f"nodes {sorted(missing)} of {run.world.nodes} did not come", do="See their pods."
                 ) from None
             with connection:
-                missing.discard(answer(connection, run.job))
+                if (node := answer(connection, run.job)) in missing:
+                    missing.remove(node)
+                    address = str(connection.getsockname()[0])
+    return address
 
 
 def answer(connection: socket.socket, job: JobIdentity) -> int:
@@ -67,8 +70,8 @@ def answer(connection: socket.socket, job: JobIdentity) -> int:
         return -1  # not a launcher
 
 
-def call(run: Run, node_rank: int, deadline: float) -> None:
-    """Ask the first node's launcher whose it is, until there is one.
+def call(run: Run, node_rank: int, deadline: float) -> str:
+    """Ask the first node's launcher whose it is, until there is one; the address from which it answered.
 
     On a cluster its host is a DNS name, which resolves some seconds after the first node's pod has begun.
     """
@@ -78,6 +81,7 @@ def call(run: Run, node_rank: int, deadline: float) -> None:
             with socket.create_connection(address, timeout=SECONDS_FOR_A_LINE) as connection:
                 connection.sendall((json.dumps({"job": str(run.job), "node": node_rank}) + "\n").encode())
                 host = json.loads(read_line(connection))["job"]
+                own = str(connection.getsockname()[0])
         except (OSError, ValueError, KeyError, TypeError) as error:
             if time.monotonic() > deadline:
                 raise unanswered(run.rendezvous, error) from None
@@ -87,7 +91,7 @@ def call(run: Run, node_rank: int, deadline: float) -> None:
             raise IdentityFailure(
                 f"{address[0]}:{address[1]}", f"belongs to {host}", accepted=str(run.job), do="Nothing was trained."
             )
-        return
+        return own
 
 
 def unanswered(rendezvous: Rendezvous, error: Exception) -> CollectiveFailure:

@@ -19,6 +19,7 @@ from mmaction_trainer.contract.run import Run
 from . import hanging, last_lines, stacks
 from .causes import Output, cause
 from .hanging import STARTING, Hang, Quiet
+from .interfaces import interface_of
 from .memory import oom_kills
 
 SECONDS_BETWEEN_BEATS = 1.0
@@ -52,10 +53,16 @@ def command(run: Run, node_rank: int) -> list[str]:
     ]
 
 
-def environment(run: Run) -> dict[str, str]:
-    """The ranks' environment: this one, with CPU threads shared among the processes of the node."""
+def environment(run: Run, address: str | None = None) -> dict[str, str]:
+    """The ranks' environment: this one, with CPU threads shared among the processes of the node.
+
+    Gloo tells other nodes the address that the machine's own name leads to. Where pods use their node's network that is
+    often the loopback's, so it is told the interface on which the nodes have met.
+    """
     threads = max(1, len(os.sched_getaffinity(0)) // run.world.processes_per_node)
-    return {"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONUNBUFFERED": "1"}
+    interface = interface_of(address) if address else None
+    gloo = {"GLOO_SOCKET_IFNAME": interface} if interface else {}
+    return {"OMP_NUM_THREADS": str(threads), **gloo, **os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 def train(
@@ -63,6 +70,7 @@ def train(
     run_dir: Path,
     node_rank: int,
     *,
+    address: str | None,
     grace: float,
     hang_after: float,
     awaiting: Callable[[], bool],
@@ -75,6 +83,7 @@ def train(
         run: what this attempt was told.
         run_dir: the working directory of every rank.
         node_rank: which node this is, from 0.
+        address: of this node, at which others meet it; None where there are none.
         grace: seconds that ranks have to stop by themselves once ``stopping`` says so.
         hang_after: seconds without progress that no rank is ended before.
         awaiting: whether ranks may be waiting for something that is still on its way; that time does not count.
@@ -90,7 +99,7 @@ def train(
     process = subprocess.Popen(
         command(run, node_rank),
         cwd=run_dir,
-        env=environment(run),
+        env=environment(run, address),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         pass_fds=lease_fds,
