@@ -184,12 +184,14 @@ def test_a_training_whose_node_loses_power_goes_on_once_it_is_back_and_loses_no_
     pods = {"nodeSelector": {"kubernetes.io/hostname": "node-2"}}
     job = a_job("powerless", team, data, preflight=False, backoffLimit=0, training=training, pods=pods)
     cluster.server.apply(job)
-    until(lambda: status_of(cluster, job).get("progress", {}).get("iteration"), told=lambda: told(cluster, job))
+    kept = cluster.s3.folder / "results" / "team" / team / "powerless"
+    until(lambda: list(kept.glob("*/resume/*/*.json")), told=lambda: told(cluster, job))
     with cluster.without(1):
         pass
     status = ended(cluster, job)["status"]
     assert (status["phase"], status["attempt"]) == ("Succeeded", 2), f"{json.dumps(status)}\n{told(cluster, job)}"
     assert [failure["reason"] for failure in status["failures"]] == ["Preempted"]
+    check_resumed(status)
     check_success(status, results(status["results"]["uri"]), world_size=2, epochs=30, begun=2)
 
 
