@@ -56,12 +56,15 @@ def of_processes(running: Iterable[tuple[str, int, str]]) -> Iterator[str]:
 
 
 def of_course(name: str, before: Object, now: Object) -> Iterator[str]:
-    """A status goes on: no attempt comes again, no failure is forgotten, and what is over stays over."""
+    """A status goes on: no attempt comes again, no failure is forgotten, and what is over stays over.
+
+    Of failures only the newest has its rank's last lines.
+    """
     if now.get("attempt", 0) < before.get("attempt", 0):
         yield f"{name} is at attempt {now.get('attempt')} after {before['attempt']}"
-    earlier = before.get("failures", [])
-    if now.get("failures", [])[: len(earlier)] != earlier:
-        yield f"{name} had other failures on record before: {earlier}, now {now.get('failures')}"
+    earlier, later = ([{**each, "lastLines": []} for each in one.get("failures", [])] for one in (before, now))
+    if later[: len(earlier)] != earlier:
+        yield f"{name} had other failures on record before: {earlier}, now {later}"
     if before.get("phase") in ("Succeeded", "Failed") and now.get("phase") != before["phase"]:
         yield f"{name} is {now.get('phase')} after it was {before['phase']}"
 

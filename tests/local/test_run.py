@@ -7,8 +7,11 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,10 +53,37 @@ def test_a_job_trains_validates_tests_and_leaves_verified_results(machine: Machi
     assert machine.run("render", machine.root / "small.yaml")[1] == " ".join((place / "config.py").read_text().split())
 
     check_test(place, result)
+    check_another_attempt(machine, place)
 
     before = {path: path.stat().st_mtime_ns for path in machine.results.rglob("*") if path.is_file()}
     assert machine.run("run", machine.job(dataset={"numClasses": 7}))[0] == DataFailure.exit_code
     assert {path: path.stat().st_mtime_ns for path in before} == before, "a later job that fails touches nothing"
+
+
+def check_another_attempt(machine: Machine, place: Path) -> None:
+    """It finds what is there, as if the first had been killed before it could say so, and trains nothing."""
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
+    run_dir = machine.root / "again"
+    run_dir.mkdir()
+    for name in (layout.CONFIG, layout.RUN):
+        shutil.copy(place / name, run_dir / name)
+    (place / "resume" / "1").mkdir(parents=True)
+    (place / "resume" / "1" / "iter_3.pth").write_bytes(b"what the first was about to delete")
+    launcher = [
+        sys.executable,
+        "-m",
+        "mmaction_trainer.launch",
+        str(run_dir),
+        "--attempt=2",
+        "--rendezvous=localhost:1",
+    ]
+    subprocess.run(launcher, env={**os.environ, **machine.environment}, cwd=machine.root, check=True)
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()} == before
+    left = Result.read(run_dir / layout.RESULT)
+    assert left.manifest_sha256 == hashlib.sha256((place / "manifest.json").read_bytes()).hexdigest()
+    assert left.model_copy(update={"manifest_sha256": None}) == Result.model_validate(
+        read_manifest(open_storage(str(place))).summary
+    )
 
 
 def check_test(place: Path, result: Result) -> None:

@@ -118,6 +118,9 @@ class FailureSeen:
 BY_POLICY = "PodFailurePolicy"
 """Why a Job has failed of which a pod was taken away; see ``objects.TAKEN_AWAY``."""
 TAKEN = FailureSeen("Preempted", "a pod was told to stop, by Kubernetes or by somebody who deleted it")
+UNTOLD = FailureSeen(
+    "Preempted", "its pods succeeded, and were gone before they were asked what they left; the next attempt finds it"
+)
 AT_LAST = datetime.max.replace(tzinfo=UTC)
 DEADLINE = FailureSeen("Deadline", "trained for as long as spec.activeDeadlineSeconds allows")
 
@@ -127,6 +130,8 @@ def failure_of(attempt: AttemptSeen) -> FailureSeen:
 
     When one node fails its peers lose it, and end as Collective: any other class comes before that.
     """
+    if attempt.lost:
+        return UNTOLD
     if attempt.reason == "DeadlineExceeded":
         return DEADLINE
     failures = [failure_of_pod(pod) for pod in attempt.pods if has_failed(pod)]

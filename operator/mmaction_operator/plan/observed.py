@@ -106,6 +106,11 @@ class AttemptSeen:
         """The pod of the first node, whose launcher speaks for the attempt."""
         return next((pod for pod in self.pods if pod.index == 0), None)
 
+    @property
+    def lost(self) -> bool:
+        """Whether it succeeded and its first node's pod, which would say with what, is gone: nobody heard of it."""
+        return self.state == "Complete" and self.first is None
+
 
 def attempts_of(jobs: Iterable[Object], pods: Iterable[Object]) -> tuple[AttemptSeen, ...]:
     """The attempts that exist, in their order; the preflight is number 0."""

@@ -48,9 +48,14 @@ def test_a_job_runs_in_one_attempt_at_a_port_that_no_other_uses(
     ("before", "now", "says"),
     [
         ({}, {"phase": "Running", "attempt": 1}, None),
-        ({"attempt": 1, "failures": []}, {"attempt": 2, "failures": ["first"]}, None),
+        ({"attempt": 1, "failures": []}, {"attempt": 2, "failures": [{"attempt": 1}]}, None),
+        (
+            {"failures": [{"attempt": 1, "lastLines": ["said"]}]},
+            {"failures": [{"attempt": 1, "lastLines": []}, {"attempt": 2, "lastLines": ["said"]}]},
+            None,
+        ),
         ({"attempt": 2}, {"attempt": 1}, "attempt 1 after 2"),
-        ({"failures": ["first"]}, {"failures": ["another"]}, "other failures on record before"),
+        ({"failures": [{"reason": "Port"}]}, {"failures": [{"reason": "Unknown"}]}, "other failures on record before"),
         ({"phase": "Succeeded"}, {"phase": "Running"}, "Running after it was Succeeded"),
     ],
 )

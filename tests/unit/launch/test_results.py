@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmaction_trainer.contract.checkpoints import PREFIX
-from mmaction_trainer.launch.results import bring_records, clear_away, files_below, stage
+from mmaction_trainer.launch.results import (
+    begin,
+    bring_records,
+    clear_away,
+    files_below,
+    outcome,
+    published,
+    send,
+    stage,
+)
 from mmaction_trainer.storage import MANIFEST, open_storage, publish
 from tests.run_folders import a_run
 
@@ -41,3 +50,20 @@ def test_event_files_of_attempts_that_were_gone_on_from_are_results_too(tmp_path
     (run_dir / "tensorboard" / "events.out.tfevents.2.second").write_bytes(b"of the second")
     bring_records(run, run_dir)
     assert files_below(stage(run_dir)) == [first, "tensorboard/events.out.tfevents.2.second"]
+
+
+def test_results_of_an_attempt_that_could_not_say_so_are_found_while_they_are_whole(tmp_path: Path) -> None:
+    run = a_run("uid-1", port=1, results=tmp_path / "results")
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    for name in ("config.py", "run.json", "metrics.jsonl"):
+        (run_dir / name).write_text(name)
+    assert published(run) is None
+    left = outcome(run, "Succeeded", seconds=7.0)
+    digest = send(run, run_dir, left)
+    assert published(run) == left.model_copy(update={"manifest_sha256": digest})
+    assert published(a_run("uid-2", port=1, results=tmp_path / "results")) is None, "another job's"
+    (tmp_path / "results" / "metrics.jsonl").unlink()
+    assert published(run) is None
+    begin(run, run_dir)
+    assert not (tmp_path / "results" / MANIFEST).exists(), "it would stand over what is replaced from now on"

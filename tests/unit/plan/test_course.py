@@ -157,6 +157,29 @@ def test_a_pod_that_was_taken_away_is_not_counted_though_it_is_gone(
     assert message in course.failure.message
 
 
+def test_a_success_of_which_nobody_heard_is_looked_for_by_the_next_attempt(rendered: Rendered) -> None:
+    """Its pod was removed while no controller ran: the results are in storage, and only an attempt can read them."""
+    silent = an_attempt(1, state="Complete")
+    course = course_of(a_job(backoffLimit=0, preflight=False), rendered, [silent])
+    assert (course.stage, course.attempt, course.begin) == ("Attempt", 2, None)
+    assert course.failure
+    assert (course.failure.name, course.failure.retry) == ("Preempted", "free")
+    found = an_attempt(2, ended(0, result=a_result()), state="Complete")
+    over = course_of(a_job(backoffLimit=0, preflight=False), rendered, [silent, found])
+    assert (over.stage, over.attempt, over.result) == ("Complete", 2, a_result())
+
+
+def test_a_success_of_which_nobody_heard_is_one_though_no_attempt_is_left(rendered: Rendered) -> None:
+    often = [an_attempt(number, failed_as(errors.PortFailure), state="Failed") for number in range(1, 11)]
+    silent = an_attempt(11, state="Complete")
+    course = course_of(a_job(preflight=False), rendered, [*often, silent])
+    assert (course.stage, course.attempt, course.result) == ("Complete", 11, None)
+    assert len(course.failed) == 10
+    late = replace(silent, attempt=1, ended=NOW, began=NOW - timedelta(seconds=101))
+    course = course_of(a_job(preflight=False, activeDeadlineSeconds=100), rendered, [late])
+    assert (course.stage, course.failed) == ("Complete", ())
+
+
 @pytest.mark.parametrize(("kind", "over"), [("Complete", True), ("Failed", True), ("Running", False)])
 def test_a_job_is_over_once_its_status_says_so(kind: str, over: bool) -> None:
     said = {"type": kind, "status": "True", "reason": "r", "message": "m", "lastTransitionTime": NOW}

@@ -72,6 +72,8 @@ class Attempt:
     def attempt(self) -> Result:
         """All of it: data in, training, results out."""
         self.check_config()
+        if left := results.published(self.run):
+            return self.nothing_to_do(left)
         trackers.check(self.run.trackers, os.environ)
         self.prepare()
         self.train()
@@ -88,6 +90,13 @@ class Attempt:
         checklist.refuse()
         print("Preflight passed: data, storage, weights and model are as they should be.", flush=True)
         return results.outcome(self.run, "Succeeded", node_rank=self.node_rank, warnings=self.warnings)
+
+    def nothing_to_do(self, left: Result) -> Result:
+        """Say what an attempt before this one published: to train again would only lose it."""
+        print(f"Succeeded before. Results are in {left.results_uri}.", flush=True)
+        if self.node_rank == 0:
+            results.clear_away(self.run, self.patiently)
+        return left.model_copy(update={"node_rank": self.node_rank})
 
     def check_config(self) -> None:
         """See that the config is the one that was rendered for this attempt."""

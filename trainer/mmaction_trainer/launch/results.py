@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import traceback
@@ -18,7 +19,7 @@ from mmaction_trainer.contract.run import Protocol, Run
 from mmaction_trainer.contract.skipping import NOTED, SKIPPED, Skipped, SkippedVideos
 from mmaction_trainer.data import Prepared
 from mmaction_trainer.evaluate import Predictions, Provenance
-from mmaction_trainer.storage import MANIFEST, Storage, open_storage, publish, read_manifest
+from mmaction_trainer.storage import MANIFEST, Storage, open_storage, publish, read_manifest, results_at
 from mmaction_trainer.storage.checkpoints import forget
 from mmaction_trainer.storage.disk import digest, read_chunks
 
@@ -31,6 +32,21 @@ PROBE = ".preflight"
 """Name of an object that no run leaves: it is written, read back and deleted."""
 
 
+def published(run: Run) -> Result | None:
+    """What an attempt before this one came to, if it published its results; it may have been killed before it said so.
+
+    Raises:
+        StorageFailure: storage does not say whether there is anything.
+    """
+    storage = open_storage(run.results_uri)
+    left = results_at(storage)
+    if left.manifest is None or not left.complete or left.manifest.job.uid != run.job.uid:
+        return None
+    digest = hashlib.sha256(storage.read(MANIFEST)).hexdigest()
+    said = Result.model_validate_json(json.dumps(left.manifest.summary))
+    return said.model_copy(update={"manifest_sha256": digest})
+
+
 def begin(run: Run, run_dir: Path) -> None:
     """Write config and run.json: storage that refuses is found before a rank starts.
 
@@ -39,6 +55,7 @@ def begin(run: Run, run_dir: Path) -> None:
     """
     storage = open_storage(run.results_uri)
     clear(storage)
+    storage.delete(MANIFEST)  # of what is no longer whole
     for name in (layout.CONFIG, layout.RUN):
         storage.write(name, (run_dir / name).read_bytes())
 

@@ -14,7 +14,7 @@ from .interface import OnBytes, Storage, Stored
 from .manifest import MANIFEST, Entry, Manifest, Problem
 from .opening import open_storage
 from .parallel import download_many, in_parallel
-from .published import JobResults, fetch, publish, read_manifest, results, verify
+from .published import JobResults, fetch, publish, read_manifest, results, results_at, verify
 
 __all__ = [
     "MANIFEST",
@@ -33,5 +33,6 @@ __all__ = [
     "publish",
     "read_manifest",
     "results",
+    "results_at",
     "verify",
 ]

@@ -152,6 +152,11 @@ def results(storage: Storage) -> Iterator[JobResults]:
     yield from in_parallel(lambda group, _: _job_results(storage.child(group[0]), *group), groups)
 
 
+def results_at(storage: Storage) -> JobResults:
+    """What a job left here, whether or not it is whole."""
+    return _job_results(storage, "", {stored.key: stored for stored in storage.list()})
+
+
 def _chosen(folder: Path, paths: Iterable[str]) -> list[str]:
     chosen = sorted(set(paths) - {MANIFEST})
     for path in chosen:
