@@ -30,7 +30,7 @@ DISTURBANCES: dict[str, Disturbance] = {
 }
 """Every kind of round."""
 KILL_A_LAUNCHER = {"launcher killed", "launcher killed while it sends", "node lost", "memory ran out"}
-"""What it is sending then is the next attempt's to end; of a job that is deleted there is none."""
+"""What it is sending then is the next attempt's to end; of a job that is deleted, or out of memory, there is none."""
 
 
 @contextmanager
@@ -89,7 +89,8 @@ def end(at: Stage) -> None:
         at.journal.problem(f"{job.name} is not over {SECONDS_TO_END} s after the last round: {job.where}")
     for upload in endings.unfinished_uploads(at.scene.cluster.s3, at.scene.namespace):
         job = at.stream.known[upload.job]
-        if job.deleted and job.met & KILL_A_LAUNCHER:
+        runs_no_more = job.deleted or job.status["phase"] == "Failed"
+        if runs_no_more and job.met & KILL_A_LAUNCHER:
             at.journal.write("upload that nobody was left to end", job=job.name, key=upload.key)
         else:
             at.journal.problem(f"an upload of {job.name} was never ended: {upload.key}")
