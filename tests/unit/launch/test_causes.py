@@ -55,6 +55,11 @@ def test_a_crash_is_named_by_its_signal_and_rank(tmp_path: Path) -> None:
     assert str(failure).startswith("rank 1: crashed: SIGSEGV")
 
 
+def test_a_rank_that_somebody_told_to_end_did_not_crash(tmp_path: Path) -> None:
+    failure = cause(tmp_path, printed(ended_by(signal.SIGTERM)), memory_ran_out=False)
+    assert str(failure) == "rank 1: ended by SIGTERM. Somebody did, or the machine's own."
+
+
 def test_a_rank_that_torchrun_told_to_end_is_not_to_blame(tmp_path: Path) -> None:
     told = "Failures:\n[1]:\n  rank      : 0 (local_rank: 0)\n  exitcode  : -15 (pid: 11)\n"
     output = printed(f"{told}Root Cause (first observed failure):\n{ended_by(signal.SIGKILL)}")

@@ -103,6 +103,8 @@ def of_signal(rank: int, number: int, output: Output, memory_ran_out: bool | Non
         return MemoryFailure(where, f"{what} memory ran out", do=MemoryFailure.remedy)
     if number == signal.SIGKILL:
         return Failure(where, "killed by SIGKILL, and not for memory", do=SOMEBODY)
+    if number == signal.SIGTERM:
+        return Failure(where, "ended by SIGTERM", do=SOMEBODY)
     if number == signal.SIGBUS:
         return MemoryFailure(where, "crashed: SIGBUS, as where /dev/shm is full", do=SHARED_MEMORY)
     if told := sign_of("\n".join(output.of_rank(rank)[-TAIL:])):
