@@ -82,12 +82,17 @@ def start_node(number: int, *, slot_folder: Path, server: ApiServer, network: Ne
         network.disconnect(number)
 
 
+AGAIN = ["sh", "-c", 'until "$@"; do sleep 1; done', "again"]
+"""Starts what follows again when it fails, as systemd does: kubelet ends where containerd does not answer it yet."""
+
+
 def components(node: Node) -> dict[str, list[str | Path]]:
     """Command lines of what makes a node, in the order of their start."""
     return {
         "containerd": ["containerd", "--config", "/var/lib/containerd.toml"],
         "kube-proxy": [program("kube-proxy"), "--config=/var/lib/kube-proxy.yaml"],
         "kubelet": [
+            *AGAIN,
             program("kubelet"),
             "--config=/var/lib/kubelet.yaml",
             "--kubeconfig=/var/lib/kubeconfig",

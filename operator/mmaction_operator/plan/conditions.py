@@ -52,6 +52,7 @@ class Reason(StrEnum):
     QUEUED = "Queued"
     STARTING = "Starting"
     TRAINING = "Training"
+    ENDING = "Ending"
     RETRYING = "Retrying"
     SUSPENDED = "Suspended"
     RESUMED = "Resumed"
@@ -99,6 +100,11 @@ REASONS: Mapping[str, Meaning] = {
     ),
     Reason.STARTING: Meaning("the pods are being started", "as long as images take to pull"),
     Reason.TRAINING: Meaning("all pods run", "`status.progress` says how far it is"),
+    Reason.ENDING: Meaning(
+        "a pod has failed, and others are yet to end",
+        "the next attempt waits for them, so that a job never trains twice; a node that does not come back has to be "
+        "deleted (`kubectl delete node`), and its pods are then",
+    ),
     Reason.RETRYING: Meaning("an attempt failed", "the next one begins 10 s later, then 20 s, up to 5 minutes"),
     Reason.SUSPENDED: Meaning("`spec.suspend` is true", "nothing trains until it is false", "plain"),
     Reason.RESUMED: Meaning("`spec.suspend` is false again", "the attempt goes on from its newest checkpoint", "plain"),

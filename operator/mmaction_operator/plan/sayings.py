@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from mmaction_operator.api import TrainJob
@@ -9,7 +10,7 @@ from mmaction_operator.api.status import Condition
 
 from .conditions import COMPLETE, FAILED, PREFLIGHTED, RUNNING, SUSPENDED, VALIDATED, Reason
 from .course import Course
-from .failures import FailureSeen
+from .failures import FailureSeen, has_failed
 from .observed import AttemptSeen, PodSeen
 
 LONGEST_MESSAGE = 4000
@@ -104,7 +105,16 @@ def running(course: Course, refused: str) -> Saying:
     pods = course.seen.pods
     if pods and all(pod.runs or pod.exit_code == 0 for pod in pods):
         return RUNNING, "True", Reason.TRAINING, f"attempt {course.attempt} runs on port {course.seen.port}"
+    if over := [pod for pod in pods if pod.has_ended and has_failed(pod)]:
+        return RUNNING, "False", Reason.ENDING, ending(over[0], [pod for pod in pods if not pod.has_ended])
     return RUNNING, "False", *waiting(course.seen, Reason.STARTING, "the pods are being started")
+
+
+def ending(failed: PodSeen, left: Sequence[PodSeen]) -> str:
+    """What an attempt waits for of which a pod has failed."""
+    others = ", ".join(f"{pod.name} on {pod.node or 'no node'}" for pod in left)
+    said = f"pod {failed.name} has failed; the attempt is over once the others are"
+    return f"{said}: {others}. A node that does not come back has to be deleted." if others else said
 
 
 def queued(seen: AttemptSeen) -> str:

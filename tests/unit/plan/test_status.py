@@ -220,6 +220,15 @@ def test_a_controller_that_starts_leaves_the_phase_until_it_hears_of_a_training(
     assert status(rendered, another, known).phase == "Starting"
 
 
+def test_an_attempt_of_which_a_pod_failed_says_which_others_it_waits_for(rendered: Rendered) -> None:
+    """As long as the node of one does not answer, nobody knows whether it still trains."""
+    pods = (failed_as(errors.CollectiveFailure), a_pod(1, node="gpu-7"))
+    found = status(rendered, [CHECKED, an_attempt(1, *pods)])
+    running = next(condition for condition in found.conditions if condition.type == "Running")
+    assert (running.status, running.reason) == ("False", "Ending")
+    assert "job-1-1 on gpu-7" in running.message
+
+
 def test_an_attempt_says_from_where_it_went_on_and_the_next_one_does_not_repeat_it(rendered: Rendered) -> None:
     attempts = [CHECKED, an_attempt(1, failed_as(errors.PortFailure), state="Failed"), an_attempt(2, a_pod())]
     said = PROGRESS.model_copy(update={"resumed": Resumed(attempt=1, epoch=2, iteration=250)})
