@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,6 +70,25 @@ def tries(bucket: Path) -> Iterator[tuple[str, ...]]:
     for _ in range(20):
         yield ("--resume",) if list(bucket.glob("team/default/small/*/resume/*/*.json")) else ()
     pytest.fail("it never succeeded")
+
+
+def test_storage_that_is_away_as_an_attempt_begins_is_waited_for(
+    machine: Machine, s3: S3Server, weather: Weather, wait_until: Callable[[Callable[[], bool]], None]
+) -> None:
+    weather.turn("cut")
+    process = machine.start("run", machine.job(storage={"uri": f"s3://{BUCKET}/team"}, preflight=False))
+
+    def waits() -> bool:
+        return any("is tried again" in path.read_text() for path in machine.state.rglob("launcher.log"))
+
+    wait_until(waits)
+    weather.turn("busy")
+    time.sleep(2)
+    weather.turn()
+    output = process.communicate(timeout=240)[0]
+    assert process.returncode == 0, output
+    assert "attempt 1" in output
+    assert list((s3.folder / BUCKET).rglob(MANIFEST))
 
 
 def test_storage_that_stays_away_is_given_up_with_its_reason_and_no_manifest(

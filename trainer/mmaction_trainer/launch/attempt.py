@@ -20,6 +20,7 @@ from mmaction_trainer.contract.errors import ConfigFailure, Failure
 from mmaction_trainer.contract.progress import Progress, Stage
 from mmaction_trainer.contract.result import FailureReport, Result
 from mmaction_trainer.contract.run import Run
+from mmaction_trainer.storage import StorageAway
 
 from . import checkpoints, results, torchrun, trackers, weights
 from .commandline import Options, options_of
@@ -72,7 +73,7 @@ class Attempt:
     def attempt(self) -> Result:
         """All of it: data in, training, results out."""
         self.check_config()
-        if left := results.published(self.run):
+        if left := self.once_it_answers(lambda: results.published(self.run)):
             return self.nothing_to_do(left)
         trackers.check(self.run.trackers, os.environ)
         self.prepare()
@@ -110,19 +111,24 @@ class Attempt:
         """Bring data and weights here, checked, before a rank starts."""
         self.tell("Preparing", "reading the lists")
         if self.node_rank == 0:
-            results.begin(self.run, self.run_dir)
-        self.prepared = data.prepare(self.run.data, self.run_dir, self.videos, self.report_files)
+            self.once_it_answers(lambda: results.begin(self.run, self.run_dir))
+        self.prepared = self.once_it_answers(
+            lambda: data.prepare(self.run.data, self.run_dir, self.videos, self.report_files)
+        )
         self.delivery = data.Delivery(
             self.prepared.awaited, self.videos, self.run_dir, skips=self.run.data.corrupt == "skip"
         )
         self.delivery.start()
         if self.run.pretrained:
             self.tell("Preparing", f"fetching {self.run.pretrained.name}")
-            weights.fetch(self.run.pretrained, self.run_dir, self.cache / "weights")
+            pretrained = self.run.pretrained
+            self.once_it_answers(lambda: weights.fetch(pretrained, self.run_dir, self.cache / "weights"))
         self.tell("Preparing", "looking for checkpoints")
-        self.resumed = checkpoints.bring(self.run, self.run_dir, self.prepared.digest, lambda count: self.stop.check())
+        self.resumed = self.once_it_answers(
+            lambda: checkpoints.bring(self.run, self.run_dir, self.prepared.digest, lambda count: self.stop.check())
+        )
         if self.resumed and self.node_rank == 0:
-            results.bring_records(self.run, self.run_dir)
+            self.once_it_answers(lambda: results.bring_records(self.run, self.run_dir))
 
     def train(self) -> None:
         """Meet the other nodes, then run the ranks, while videos still come."""
@@ -131,7 +137,9 @@ class Attempt:
         address = meet(self.run, self.node_rank, within=self.options.meet_within)
         self.stop.check()
         if self.node_rank == 0 and self.run.trains:
-            self.uploading = checkpoints.CheckpointUpload(self.run, self.run_dir, self.prepared.digest)
+            self.uploading = self.once_it_answers(
+                lambda: checkpoints.CheckpointUpload(self.run, self.run_dir, self.prepared.digest)
+            )
             self.uploading.start()
         fds = tuple(int(fd) for fd in os.environ.get(layout.LEASE_FDS, "").split(",") if fd)
         with self.stop.by_file(self.run_dir / layout.STOP):
@@ -209,6 +217,16 @@ class Attempt:
             now: dict[str, Any] = {"stage": stage, "message": message, "observed_at": datetime.now(UTC)}
             now |= {"iteration": done, "iterations": total, "eta_seconds": None, "resumed": self.went_on_from}
             earlier.model_copy(update=now).write(path)
+
+    def once_it_answers(self, do: Callable[[], T]) -> T:
+        """Do something with storage before the ranks start, again where it does not answer; what it refuses is an end."""
+
+        def tell(failure: str) -> None:
+            self.stop.check()
+            print(f"warning: {failure}", flush=True)
+            self.tell("Preparing", failure)
+
+        return patiently(do, within=self.options.patience, tell=tell, over=StorageAway)
 
     def patiently(self, do: Callable[[], T]) -> T:
         """Do something with storage, again where it fails, and say that the results have to wait."""

@@ -25,7 +25,7 @@ from mmaction_trainer.contract.checkpoints import (
 )
 from mmaction_trainer.contract.errors import StorageFailure
 from mmaction_trainer.contract.run import Run
-from mmaction_trainer.storage import OnBytes, open_storage
+from mmaction_trainer.storage import OnBytes, StorageAway, open_storage
 from mmaction_trainer.storage.checkpoints import forget, found, receive
 from mmaction_trainer.storage.disk import digest, read_chunks
 
@@ -162,6 +162,7 @@ def bring(run: Run, run_dir: Path, data_sha256: str, on_bytes: OnBytes | None = 
 
     Raises:
         DataFailure: they are of another data set than that of this digest.
+        StorageAway: storage does not give them now.
         StorageFailure: there are checkpoints and none is whole; or the job must go on from one and there is none.
     """
     (run_dir / layout.RESUME).unlink(missing_ok=True)
@@ -172,6 +173,8 @@ def bring(run: Run, run_dir: Path, data_sha256: str, on_bytes: OnBytes | None = 
     for attempt, each in offered:
         try:
             receive(storage, each, run_dir / layout.WORK, on_bytes)
+        except StorageAway:
+            raise  # it may be whole
         except StorageFailure as failure:
             print(f"warning: a checkpoint is passed over: {failure}", flush=True)
             continue

@@ -14,11 +14,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 """Seconds between two tries, doubled with each."""
 
 
-def patiently(do: Callable[[], T], *, within: float, tell: Callable[[str], None]) -> T:
+def patiently(
+    do: Callable[[], T], *, within: float, tell: Callable[[str], None], over: type[StorageFailure] = StorageFailure
+) -> T:
     """What ``do`` returns, however often storage fails it first in ``within`` seconds.
 
     Args:
         tell: told of each failure that another try follows.
+        over: the failures that another try may follow.
 
     Raises:
         StorageFailure: the last one, once another try would begin too late.
@@ -27,7 +30,7 @@ def patiently(do: Callable[[], T], *, within: float, tell: Callable[[str], None]
     while True:
         try:
             return do()
-        except StorageFailure as failure:
+        except over as failure:
             left = deadline - time.monotonic() - pause
             if left < 0:
                 raise

@@ -9,7 +9,7 @@ objects at a time; ``manifest`` and ``published`` are a job's results as a whole
 on from. Nothing here imports torch, and nothing imports boto3 before an ``s3://`` URI is opened.
 """
 
-from .failures import ObjectMissing
+from .failures import ObjectMissing, StorageAway
 from .interface import OnBytes, Storage, Stored
 from .manifest import MANIFEST, Entry, Manifest, Problem
 from .opening import open_storage
@@ -25,6 +25,7 @@ __all__ = [
     "OnBytes",
     "Problem",
     "Storage",
+    "StorageAway",
     "Stored",
     "download_many",
     "fetch",

@@ -1,4 +1,4 @@
-"""Disk errors as failures that a user can act on, and the one difference that callers decide by: absent or refused."""
+"""Disk errors as failures that a user can act on, and the differences that callers decide by: absent, away or refused."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 class ObjectMissing(StorageFailure):
     """Storage answered, and there is no such object."""
+
+
+class StorageAway(StorageFailure):
+    """Storage does not answer, or says that it cannot just now: the same may succeed later."""
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 from s3transfer.exceptions import RetriesExceededError, S3DownloadFailedError, S3ValidationError
 
 from ..contract.errors import StorageFailure
-from .failures import ObjectMissing
+from .failures import ObjectMissing, StorageAway
 
 _SECRET = (
     "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the Secret that spec.storage.credentialsSecret or the "
@@ -44,6 +44,7 @@ _REFUSALS = {
     "PreconditionFailed": ("it was replaced while it was read", "Run it again."),
     "412": ("it was replaced while it was read", "Run it again."),
 }
+_BUSY = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "429"})
 _ABSENT = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
 
 BROKEN_OFF = (
@@ -99,9 +100,9 @@ def s3_failure(error: BaseException, uri: str, endpoint: str = "") -> StorageFai
             uri, f"no trusted TLS connection to {server}", do="Set AWS_CA_BUNDLE, or correct the URL."
         )
     if isinstance(error, botocore.ConnectionError):
-        return StorageFailure(uri, f"no connection to {server}", do=_NETWORK)
+        return StorageAway(uri, f"no connection to {server}", do=_NETWORK)
     if isinstance(error, botocore.HTTPClientError | botocore.IncompleteReadError | OSError):
-        return StorageFailure(uri, f"the connection to {server} broke off ({type(error).__name__})", do=_NETWORK)
+        return StorageAway(uri, f"the connection to {server} broke off ({type(error).__name__})", do=_NETWORK)
     if isinstance(error, ResponseParserError):
         return StorageFailure(uri, f"{server} does not answer as S3 does", do="Check AWS_ENDPOINT_URL.")
     return StorageFailure(uri, f"{type(error).__name__}: {error}")
@@ -131,5 +132,6 @@ def _refusal(error: botocore.ClientError, uri: str) -> StorageFailure:
         return StorageFailure(uri, found, do=do)
     answer = error.response.get("ResponseMetadata", {})
     again = f" (after {answer['RetryAttempts'] + 1} tries)" if answer.get("RetryAttempts") else ""
-    broken = answer.get("HTTPStatusCode", 0) >= 500
-    return StorageFailure(uri, f"{code}: {message}{again}", do=_SERVER if broken else "")
+    if answer.get("HTTPStatusCode", 0) >= 500 or code in _BUSY:
+        return StorageAway(uri, f"{code}: {message}{again}", do=_SERVER)
+    return StorageFailure(uri, f"{code}: {message}{again}")
