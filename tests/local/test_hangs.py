@@ -90,7 +90,7 @@ class Training:
 
     def stacks(self, rank: int) -> str:
         """Where the processes of a rank stood, as storage has it."""
-        (path,) = self.machine.results.glob(f"default/small/*/logs/stacks-rank-{rank}.log")
+        (path,) = self.machine.results.glob(f"default/small/*/logs/stacks-attempt-1-rank-{rank}.log")
         return path.read_text()
 
 

@@ -13,11 +13,13 @@ from mmaction_operator import api, local
 from mmaction_operator.local.paths import resolve
 from mmaction_operator.local.resuming import unfinished
 from mmaction_operator.local.run import Settings
+from mmaction_operator.plan.failures import RETRY
 from mmaction_operator.ports import PortRange
 from mmaction_operator.render import render
 from mmaction_trainer.contract import run as layout
 from mmaction_trainer.contract.result import Result, Score
 from mmaction_trainer.contract.run import JobIdentity
+from mmaction_trainer.contract.skipping import SKIPPED
 
 from .jobs import JobFile
 from .preflight import report_of, table, tell
@@ -61,12 +63,17 @@ def _tell(result: Result, folder: Path, file: Path) -> None:
         for name, score in (("val", result.val), ("test", result.test)):
             if score:
                 output.print(_line(name, score))
+        if result.data and result.data.skipped:
+            output.print(f"corrupt videos that the training went on without: {result.data.skipped}, see {SKIPPED}")
         output.print(f"results: {result.results_uri}", markup=False, soft_wrap=True)
         return
     print_failure(result.error)
-    errors.print(f"logs and checkpoints: {folder}", markup=False, soft_wrap=True)
-    if (folder / layout.SAVED).exists():
-        errors.print(f"go on from its last checkpoint: trainjob run {file} --resume", markup=False, soft_wrap=True)
+    saved = (folder / layout.SAVED).exists()
+    errors.print(f"logs{' and checkpoints' if saved else ''}: {folder}", markup=False, soft_wrap=True)
+    if saved:
+        first = "once that is mended, " if RETRY.get(result.error.failure) == "never" else ""
+        again = f"{first}go on from its last checkpoint: trainjob run {file} --resume"
+        errors.print(again, markup=False, soft_wrap=True)
     raise typer.Exit(result.error.exit_code)
 
 

@@ -20,9 +20,16 @@ def unfinished(job: TrainJob, state: Path, leases: LeaseFolder) -> JobIdentity:
     """The newest run of a job that left a checkpoint and no results: its uid, and the number of its next attempt.
 
     Raises:
-        ConfigFailure: there is none, or it runs now.
+        ConfigFailure: there is none, or it runs now; or the job never goes on with one.
     """
     namespace, name = job.metadata.namespace, job.metadata.name
+    if job.spec.resume == "Never":
+        raise ConfigFailure(
+            FIELD,
+            "spec.resume is Never: it would begin anew, and its checkpoints take the place of those before",
+            accepted="a job whose spec.resume is IfPossible or Required",
+            do="Change that; or run it without --resume, which begins anew and leaves them.",
+        )
     storage = open_storage(f"{job.spec.storage.uri.rstrip('/')}/{namespace}/{name}")
     keys = [stored.key for stored in storage.list()]
     ended = {key.removesuffix(f"/{MANIFEST}") for key in keys if key.endswith(f"/{MANIFEST}")}
@@ -32,14 +39,26 @@ def unfinished(job: TrainJob, state: Path, leases: LeaseFolder) -> JobIdentity:
         if uid not in ended and rest.startswith(f"{PREFIX}/") and rest.endswith(f"/{INDEX}"):
             index = read_index(storage, key)
             runs.append((index.saved_at, uid, index.attempt))
+    if not runs and ended:
+        raise ConfigFailure(
+            FIELD,
+            f"{namespace}/{name} is done: {storage.uri}/{max(ended)} has its results",
+            do="Run it without --resume to train it once more.",
+        )
     if not runs:
         raise ConfigFailure(
             FIELD, f"no run of {namespace}/{name} in {storage.uri} left a checkpoint", do="Run it without --resume."
         )
     _, uid, attempt = max(runs)
+    own = state / namespace / name / uid
     for held in holders(leases):
         if held.holder and held.holder.job.uid == uid:
-            raise ConfigFailure(FIELD, f"{held}: that run goes on", do="Wait for its end, or stop it.")
-    folders = (state / namespace / name / uid).glob("attempt-*")
+            stop = f"pkill -f 'mmaction_trainer.launch {own}/'"
+            raise ConfigFailure(
+                FIELD,
+                f"{held}: that run still trains",
+                do=f"Wait for its end; or stop it, which leaves a checkpoint: {stop}",
+            )
+    folders = own.glob("attempt-*")
     tried = [int(folder.name.partition("-")[2]) for folder in folders]
     return JobIdentity(namespace=namespace, name=name, uid=uid, attempt=max([attempt, *tried]) + 1)

@@ -57,7 +57,9 @@ def test_a_crash_is_named_by_its_signal_and_rank(tmp_path: Path) -> None:
 
 def test_a_rank_that_somebody_told_to_end_did_not_crash(tmp_path: Path) -> None:
     failure = cause(tmp_path, printed(ended_by(signal.SIGTERM)), memory_ran_out=False)
-    assert str(failure) == "rank 1: ended by SIGTERM. Somebody did, or the machine's own."
+    assert (
+        str(failure) == "rank 1: ended by SIGTERM. A user or a program of that machine did it; its log may say which."
+    )
 
 
 def test_a_rank_that_torchrun_told_to_end_is_not_to_blame(tmp_path: Path) -> None:

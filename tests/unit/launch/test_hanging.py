@@ -132,7 +132,7 @@ def test_a_hang_is_told_by_its_rank_by_what_it_did_and_by_who_waits_for_it() -> 
         "rank 1: no progress for 121 s while computing iteration 132 of epoch 3: it is stopped, as SIGSTOP does; "
         "ranks 0 and 2 wait for it. "
     )
-    assert "logs/stacks-rank-N.log" in str(failure)
+    assert "logs/stacks-attempt-N-rank-N.log" in str(failure)
 
 
 def test_ranks_that_are_equally_far_are_all_named_and_none_is_blamed() -> None:

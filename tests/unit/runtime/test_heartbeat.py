@@ -133,11 +133,11 @@ def test_a_rank_and_its_loader_answer_where_they_stand_and_a_stranger_is_not_ask
         while not ((beat := beat_of(tmp_path, 0)) and beat.doing != "starting"):
             assert rank.poll() is None
             time.sleep(0.1)
-        found = stacks.collect(tmp_path, {0: rank.pid})
+        found = stacks.collect(tmp_path, {0: rank.pid}, attempt=1)
         assert [standing.state for standing in found[0]] == ["S", "S"]
         assert "popen_fork.py" in found[0][0].frames[0]
         assert "process.py" in found[0][1].frames[0]
-        log = (tmp_path / "logs/stacks-rank-0.log").read_text()
+        log = (tmp_path / "logs/stacks-attempt-1-rank-0.log").read_text()
         assert log.count("most recent call first") == 2
         assert not stacks.answers(os.getpid())
         assert rank.poll() is None

@@ -13,7 +13,7 @@ from botocore.parsers import ResponseParserError
 
 from mmaction_trainer.contract.errors import ConfigFailure, StorageFailure
 from mmaction_trainer.contract.run import JobIdentity
-from mmaction_trainer.storage import ObjectMissing, Storage, open_storage, publish
+from mmaction_trainer.storage import ObjectMissing, Storage, StorageAway, open_storage, publish
 from mmaction_trainer.storage.s3_failures import s3_failure
 from tests.cluster.s3 import S3Server
 from tests.cluster.s3_faults import Answer, Log, Request, in_front_of
@@ -140,32 +140,44 @@ def test_a_refused_publication_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    ("error", "found"),
+    ("error", "found", "kind"),
     [
         (
             botocore.SSLError(endpoint_url="https://minio", error=ValueError("self-signed")),
             "no trusted TLS connection to https://minio",
+            StorageFailure,
         ),
-        (botocore.ConnectTimeoutError(endpoint_url="https://minio"), "no connection to https://minio"),
+        (botocore.ConnectTimeoutError(endpoint_url="https://minio"), "no connection to https://minio", StorageAway),
         (
             botocore.ReadTimeoutError(endpoint_url="https://minio"),
             "the connection to https://minio broke off (ReadTimeo",
+            StorageAway,
         ),
-        (ConnectionResetError(), "the connection to https://minio broke off (ConnectionResetError)"),
-        (botocore.ProxyConnectionError(proxy_url=f"http://me:{SECRET}@proxy"), "the proxy does not answer"),
-        (botocore.CredentialRetrievalError(provider="process", error_msg=SECRET), "credentials cannot be had"),
-        (ResponseParserError(f"not XML: {SECRET}"), "https://minio does not answer as S3 does"),
-        (answered("AccessDenied", 403), "denied"),
-        (answered("403", 403), "denied"),
-        (answered("ExpiredToken", 400), "the credentials have expired"),
-        (answered("RequestTimeTooSkewed", 403), "this machine's clock differs too much"),
-        (answered("PermanentRedirect", 301), "the bucket is in another region"),
-        (answered("XMinioStorageFull", 507), "XMinioStorageFull: in the server's words"),
+        (ConnectionResetError(), "the connection to https://minio broke off (ConnectionResetError)", StorageAway),
+        (
+            botocore.ProxyConnectionError(proxy_url=f"http://me:{SECRET}@proxy"),
+            "the proxy does not answer",
+            StorageFailure,
+        ),
+        (
+            botocore.CredentialRetrievalError(provider="process", error_msg=SECRET),
+            "credentials cannot be had",
+            StorageFailure,
+        ),
+        (ResponseParserError(f"not XML: {SECRET}"), "https://minio does not answer as S3 does", StorageFailure),
+        (answered("AccessDenied", 403), "denied", StorageFailure),
+        (answered("403", 403), "denied", StorageFailure),
+        (answered("ExpiredToken", 400), "the credentials have expired", StorageFailure),
+        (answered("RequestTimeTooSkewed", 403), "this machine's clock differs too much", StorageFailure),
+        (answered("PermanentRedirect", 301), "the bucket is in another region", StorageFailure),
+        (answered("SlowDown", 503), "SlowDown", StorageAway),
+        (answered("InternalError", 500), "InternalError", StorageAway),
+        (answered("XMinioStorageFull", 507), "XMinioStorageFull: in the server's words", StorageFailure),
     ],
 )
-def test_what_each_error_means(error: Exception, found: str) -> None:
+def test_what_each_error_means(error: Exception, found: str, kind: type[StorageFailure]) -> None:
     failure = s3_failure(error, "s3://bucket/x", f"https://me:{SECRET}@minio")
-    assert type(failure) is StorageFailure
+    assert type(failure) is kind
     assert failure.found.startswith(found)
     assert failure.do
     assert SECRET not in str(failure)

@@ -73,7 +73,7 @@ class Resumed(Document):
     iteration: int
 
     def __str__(self) -> str:
-        return f"attempt {self.attempt}, after {self.epoch} epochs and {self.iteration} iterations in all"
+        return f"attempt {self.attempt}, after {self.iteration} iterations"
 
 
 class ResumePoint(Resumed):

@@ -147,7 +147,7 @@ def decode(videos: Videos, source: DataSource, checklist: Checklist) -> Path | N
         broken, others = apart(found, {posixpath.join(videos.storage.uri, key) for key in may})
         if source.decode == "all" and len(broken) > source.max_skipped * len(keys_of(data).get("train", ())):
             others = found
-        refuse_broken(others, of=len(data.files))
+        refuse_broken(others, of=len(data.files), skips=source.corrupt == "skip")
         notes.warnings += warnings_of(broken)
         notes.said = f"{len(found):,} of {len(data.files):,} videos decoded"
     if not found:

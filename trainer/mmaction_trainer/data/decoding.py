@@ -106,21 +106,23 @@ def told(error: Exception) -> str:
     return line
 
 
-def refuse_broken(found: Mapping[str, Opened], *, of: int) -> None:
+def refuse_broken(found: Mapping[str, Opened], *, of: int, skips: bool = False) -> None:
     """Refuse videos that do not decode.
 
     Args:
         found: those that were opened, by name.
         of: how many videos there are.
+        skips: whether a share of them may be broken, which these are beyond.
 
     Raises:
         DataFailure: one of them does not.
     """
+    share = ", or raise spec.dataset.maxSkippedShare where training videos may be skipped" if skips else ""
     others = ", and check others like them: only some videos are decoded here" if len(found) < of else ""
     refuse(
         [Finding(name, f"does not decode: {one.fault}") for name, one in found.items() if one.fault],
         accepted="videos that decord decodes",
-        do=f"Replace them or take them off the lists{others}.",
+        do=f"Replace them or take them off the lists{share}{others}.",
     )
 
 

@@ -112,6 +112,7 @@ class Attempt:
         self.tell("Preparing", "reading the lists")
         if self.node_rank == 0:
             self.once_it_answers(lambda: results.begin(self.run, self.run_dir))
+            self.once_it_answers(lambda: results.bring_stacks(self.run, self.run_dir))
         self.prepared = self.once_it_answers(
             lambda: data.prepare(self.run.data, self.run_dir, self.videos, self.report_files)
         )
@@ -219,7 +220,7 @@ class Attempt:
             earlier.model_copy(update=now).write(path)
 
     def once_it_answers(self, do: Callable[[], T]) -> T:
-        """Do something with storage before the ranks start, again where it does not answer; what it refuses is an end."""
+        """Do something with storage before the ranks start, again where it does not answer; what it refuses ends it."""
 
         def tell(failure: str) -> None:
             self.stop.check()

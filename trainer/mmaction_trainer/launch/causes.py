@@ -112,5 +112,5 @@ def of_signal(rank: int, number: int, output: Output, memory_ran_out: bool | Non
     return Failure(where, f"crashed: {name}", do="The log has its last lines; a video may have crashed its decoder.")
 
 
-SOMEBODY = "Somebody did, or the machine's own."
+SOMEBODY = "A user or a program of that machine did it; its log may say which."
 SHARED_MEMORY = "Raise resources.memoryPerNode, which bounds it on a cluster, or lower training.workers."

@@ -186,7 +186,7 @@ def bring(run: Run, run_dir: Path, data_sha256: str, on_bytes: OnBytes | None = 
             best=each.best.file if each.best else None,
         )
         point.write(run_dir / layout.RESUME)
-        print(f"Goes on from {point.file} of attempt {attempt}: {point.epoch} epochs are done.", flush=True)
+        print(f"Goes on from {point.file} of attempt {attempt}: {point.iteration} iterations are done.", flush=True)
         return point
     if offered:
         raise StorageFailure(

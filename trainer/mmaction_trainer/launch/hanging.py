@@ -131,8 +131,9 @@ def explained(hang: Hang, states: Mapping[int, str], last_lines: Mapping[int, tu
 
 
 REMEDY = (
-    "Where every thread stood is in logs/stacks-rank-N.log of its results. Another attempt goes on from the newest "
-    "checkpoint; if it hangs at the same place, look at that video, that file system or that node."
+    "Where every thread stood is in logs/stacks-attempt-N-rank-N.log of its results. Go on from the newest "
+    "checkpoint, as a cluster's next attempt does; if it hangs at the same place, look at that video, that file system "
+    "or that node."
 )
 
 

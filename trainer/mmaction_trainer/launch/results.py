@@ -23,6 +23,8 @@ from mmaction_trainer.storage import MANIFEST, Storage, open_storage, publish, r
 from mmaction_trainer.storage.checkpoints import forget
 from mmaction_trainer.storage.disk import digest, read_chunks
 
+from .stacks import PREFIX as STACKS
+
 CHECKPOINTS = "checkpoints/"
 STAGING, TEST, REPORT = "results", "test", "report"
 SCORES = Path(layout.SCORES).name
@@ -271,6 +273,18 @@ def bring_records(run: Run, run_dir: Path) -> None:
     for folder in (layout.TENSORBOARD, layout.MLRUNS, layout.WANDB):
         for stored in list(storage.list(folder)):
             storage.download(stored.key, run_dir / stored.key)
+
+
+def bring_stacks(run: Run, run_dir: Path) -> None:
+    """Have here where the ranks of earlier attempts stood that hung: what failed once may fail again at the same place.
+
+    Raises:
+        StorageFailure: storage does not give it.
+    """
+    storage = open_storage(run.results_uri)
+    for stored in list(storage.list("logs")):
+        if stored.key.startswith(f"logs/{STACKS}"):
+            storage.download(stored.key, run_dir / layout.LOGS / Path(stored.key).name)
 
 
 def stage(run_dir: Path) -> Path:

@@ -24,6 +24,7 @@ ANSWER_WITHIN, ALL_WITHIN = 2.0, 60.0
 FINISHED_AFTER = 0.1
 """Seconds without another word, after which an answer is complete."""
 MOST_FRAMES = 8
+PREFIX = "stacks-attempt-"
 
 INSTALLED = re.compile(r'"[^"]*/site-packages/')
 """What a path begins with that is the same for all of Python's packages."""
@@ -49,11 +50,12 @@ class Standing:
         return tuple(frame for frame in frames if BETWEEN not in frame)
 
 
-def collect(run_dir: Path, pids: Mapping[int, int]) -> Mapping[int, list[Standing]]:
-    """Ask the processes of each rank where they stand, and leave the answers in ``logs/stacks-rank-N.log``.
+def collect(run_dir: Path, pids: Mapping[int, int], attempt: int) -> Mapping[int, list[Standing]]:
+    """Ask the processes of each rank where they stand, and leave the answers in ``logs/stacks-attempt-N-rank-N.log``.
 
     Args:
         run_dir: the ranks' working directory.
+        attempt: the number of this one: the next one keeps what it leaves.
         pids: the process of each rank.
 
     Returns:
@@ -65,7 +67,7 @@ def collect(run_dir: Path, pids: Mapping[int, int]) -> Mapping[int, list[Standin
         path = run_dir / layout.STACKS / f"rank-{rank}"
         found[rank] = [ask(each, path, until) for each in (pid, *children(pid)) if answers(each)]
         told = "\n".join(f"process {each.pid}, state {each.state}\n{each.stacks}" for each in found[rank])
-        (run_dir / layout.LOGS / f"stacks-rank-{rank}.log").write_text(told)
+        (run_dir / layout.LOGS / f"{PREFIX}{attempt}-rank-{rank}.log").write_text(told)
     return found
 
 

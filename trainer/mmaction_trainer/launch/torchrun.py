@@ -109,7 +109,7 @@ def train(
     vigil = Vigil(run, run_dir, node_rank, hang_after, awaiting)
     try:
         hang = watch(process, vigil, grace=grace, stopping=stopping)
-        failure = told(hang, run_dir) if hang else None
+        failure = told(hang, run_dir, run.job.attempt) if hang else None
     finally:
         end(process, vigil.pids)
         copier.wait()
@@ -178,10 +178,10 @@ def watch(process: subprocess.Popen[bytes], vigil: Vigil, *, grace: float, stopp
     return None
 
 
-def told(hang: Hang, run_dir: Path) -> HangFailure:
+def told(hang: Hang, run_dir: Path, attempt: int) -> HangFailure:
     """The failure of ranks that hang, once each has left where it stands in the logs."""
     print("The ranks get nowhere: each is asked where it stands, and ended.", flush=True)
-    standings = stacks.collect(run_dir, {rank: quiet.beat.pid for rank, quiet in hang.ranks.items()})
+    standings = stacks.collect(run_dir, {rank: quiet.beat.pid for rank, quiet in hang.ranks.items()}, attempt)
     states = {rank: found[0].state for rank, found in standings.items() if found}
     frames = {rank: stacks.innermost(found) for rank, found in standings.items()}
     shown = {rank: last_lines.last(lines, os.environ) for rank, lines in frames.items()}

@@ -1,4 +1,4 @@
-"""Disk errors as failures that a user can act on, and the differences that callers decide by: absent, away or refused."""
+"""Disk errors as failures that a user can act on, and the differences callers decide by: absent, away or refused."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ _REFUSALS = {
     "PreconditionFailed": ("it was replaced while it was read", "Run it again."),
     "412": ("it was replaced while it was read", "Run it again."),
 }
+_PASSING = frozenset({500, 502, 503, 504})
 _BUSY = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "TooManyRequests", "429"})
 _ABSENT = frozenset({"NoSuchKey", "404", "NoSuchVersion"})
 
@@ -132,6 +133,6 @@ def _refusal(error: botocore.ClientError, uri: str) -> StorageFailure:
         return StorageFailure(uri, found, do=do)
     answer = error.response.get("ResponseMetadata", {})
     again = f" (after {answer['RetryAttempts'] + 1} tries)" if answer.get("RetryAttempts") else ""
-    if answer.get("HTTPStatusCode", 0) >= 500 or code in _BUSY:
-        return StorageAway(uri, f"{code}: {message}{again}", do=_SERVER)
-    return StorageFailure(uri, f"{code}: {message}{again}")
+    status = answer.get("HTTPStatusCode", 0)
+    kind = StorageAway if status in _PASSING or code in _BUSY else StorageFailure
+    return kind(uri, f"{code}: {message}{again}", do=_SERVER if status >= 500 or kind is StorageAway else "")
