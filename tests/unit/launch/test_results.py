@@ -8,6 +8,7 @@ from mmaction_trainer.contract.checkpoints import PREFIX
 from mmaction_trainer.launch.results import (
     begin,
     bring_records,
+    bring_stacks,
     clear_away,
     files_below,
     outcome,
@@ -67,3 +68,14 @@ def test_results_of_an_attempt_that_could_not_say_so_are_found_while_they_are_wh
     assert published(run) is None
     begin(run, run_dir)
     assert not (tmp_path / "results" / MANIFEST).exists(), "it would stand over what is replaced from now on"
+
+
+def test_where_ranks_stood_that_hung_once_stays_in_the_results(tmp_path: Path) -> None:
+    run = a_run("uid-1", port=1, results=tmp_path / "results")
+    storage = open_storage(run.results_uri)
+    storage.write("logs/stacks-attempt-1-rank-0.log", b"it stood here")
+    storage.write("logs/launcher.log", b"of the first attempt")
+    run_dir = tmp_path / "run"
+    (run_dir / "logs").mkdir(parents=True)
+    bring_stacks(run, run_dir)
+    assert files_below(stage(run_dir)) == ["logs/stacks-attempt-1-rank-0.log"]
