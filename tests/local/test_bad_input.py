@@ -86,7 +86,7 @@ def test_an_unreachable_s3_server_is_found_before_training(machine: Machine) -> 
         "AWS_ACCESS_KEY_ID": "access",
         "AWS_SECRET_ACCESS_KEY": "very-secret-key",
     }
-    code, output = machine.run("run", machine.job(storage={"uri": "s3://results/team"}))
+    code, output = machine.run("run", machine.job(storage={"uri": "s3://results/team"}, preflight=True))
     assert code == StorageFailure.exit_code, output
     assert "s3://results/team" in output
     assert "very-secret-key" not in output

@@ -34,6 +34,11 @@ from .stopping import StopRequest
 T = TypeVar("T")
 
 
+SECONDS_TO_BEGIN = 60.0
+"""For which storage that does not answer is waited for before the ranks start: GPUs are held meanwhile, and the next
+attempt comes later."""
+
+
 class Attempt:
     """One attempt on one node, or its preflight.
 
@@ -227,7 +232,7 @@ class Attempt:
             print(f"warning: {failure}", flush=True)
             self.tell("Preparing", failure)
 
-        return patiently(do, within=self.options.patience, tell=tell, over=StorageAway)
+        return patiently(do, within=min(self.options.patience, SECONDS_TO_BEGIN), tell=tell, over=StorageAway)
 
     def patiently(self, do: Callable[[], T]) -> T:
         """Do something with storage, again where it fails, and say that the results have to wait."""
