@@ -39,15 +39,15 @@ def test_frames_are_those_of_mmaction2s_own_transform(clip: Path, sampler: dict[
 
 
 class Asked:
-    """A decord reader that notes the frames it is asked for."""
+    """A video that notes the frames it is asked for."""
 
-    def __init__(self, reader: Any) -> None:
-        self.reader = reader
+    def __init__(self, video: Any) -> None:
+        self.video = video
         self.frames: list[int] = []
 
-    def get_batch(self, frames: Any) -> Any:
-        self.frames += list(frames)
-        return self.reader.get_batch(frames)
+    def read(self, numbers: list[int]) -> Any:
+        self.frames += numbers
+        return self.video.read(numbers)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)

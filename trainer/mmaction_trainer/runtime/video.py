@@ -1,13 +1,16 @@
-"""Decoding that reads a video once from its beginning, and names the video that is broken.
+"""Decoding that reads a video once, from its beginning and no more than is wanted, and names one that is broken.
 
 MMAction2's own asks decord for frames in the order of the clips. Clips of a test overlap, and their frames are
 interleaved for some samplers: at each step back decord seeks to a key frame and decodes again from there. Here frames
-are asked for in the order of the video, each once, and dealt out to the clips; they are the same, byte for byte.
-``bench/decoding.py`` measures what it saves.
+are asked for in the order of the video, each once, and dealt out to the clips; and of most files frames that nobody
+reads are not decoded (``frames``). They are the same, byte for byte. ``bench/decoding.py`` measures what it saves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,53 @@ from mmaction_trainer.contract.errors import DataFailure
 from mmaction_trainer.data.containers import missing_bytes
 
 from .arriving import wait_for
+from .frames import Frames, Picture, Unsuited
+
+
+class Video:
+    """An open video, as MMAction2's transforms use decord's reader of it.
+
+    Args:
+        path: its file.
+        threads: of decord.
+
+    Raises:
+        decord.DECORDError: it is not a video that decord knows, nor one of ``frames``.
+    """
+
+    def __init__(self, path: str, threads: int = 1) -> None:
+        self.path, self.threads = path, threads
+        self.frames: Frames | None = None
+        with suppress(Unsuited):
+            self.frames = Frames(path)
+        self.length = len(self.frames or self.reader)
+
+    @cached_property
+    def reader(self) -> Any:
+        """decord's own."""
+        import decord
+
+        return decord.VideoReader(self.path, num_threads=self.threads)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getattr__(self, name: str) -> Any:
+        """What else a transform asks of decord's."""
+        return getattr(self.reader, name)
+
+    def get_avg_fps(self) -> float:
+        """Frames a second, on average."""
+        return self.frames.rate if self.frames else float(self.reader.get_avg_fps())
+
+    def read(self, numbers: Sequence[int]) -> list[Picture]:
+        """Frames of these numbers, ascending and each once, as (height, width, 3) in RGB."""
+        if self.frames:
+            try:
+                return self.frames.read(numbers)
+            except Unsuited:
+                self.frames = None
+        return list(self.reader.get_batch(numbers).asnumpy())
 
 
 @TRANSFORMS.register_module(name="DecordInit", force=True)
@@ -32,13 +82,11 @@ class DecordInit(StockInit):  # type: ignore[misc]
     """
 
     def _get_video_reader(self, filename: str) -> Any:
-        import decord
-
         if not Path(filename).stat().st_size:
             raise ValueError("it is empty: it has vanished from storage")
         if missing := missing_bytes(Path(filename)):
             raise ValueError(f"the file is cut off: {missing:,} bytes of it are missing")
-        return decord.VideoReader(filename, num_threads=self.num_threads)
+        return Video(filename, self.num_threads)
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Open ``results["filename"]``, once it is here.
@@ -75,7 +123,9 @@ class DecordDecode(StockDecode):  # type: ignore[misc]
         Each has memory of its own, as transforms may change frames in place (MMAction2's ``Flip`` does).
         """
         wanted, first, places = np.unique(frame_inds, return_index=True, return_inverse=True)
-        frames = super()._decord_load_frames(container, wanted)
+        if self.mode == "efficient":  # key frames near these
+            return super()._decord_load_frames(container, frame_inds)  # type: ignore[no-any-return]
+        frames = container.read(wanted.tolist())
         return [
             frames[place] if first[place] == number else frames[place].copy() for number, place in enumerate(places)
         ]
