@@ -1,9 +1,10 @@
-"""What is saved by decoding each frame of a video once: our decoding beside MMAction2's own, on the clips of the tests.
+"""What is saved by decoding no more of a video than is wanted, once: ours beside MMAction2's own, on the tests' clips.
 
     python -m bench.decoding [--record]
 
-Both decode the frames that MMAction2's samplers take in a test, in turns and either one first, so that whatever else
-the machine does falls on both. A clip ten times in a row is there for videos of a minute and more.
+Both open a video and decode the frames that MMAction2's samplers take in a training or in a test, in turns and either
+one first, so that whatever else the machine does falls on both. A clip ten times in a row is there for videos of a
+minute and more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,21 +27,39 @@ import av
 import decord
 import numpy as np
 from mmaction.datasets.transforms import DecordDecode as StockDecode
+from mmaction.datasets.transforms import DecordInit as StockInit
 from mmaction.registry import TRANSFORMS
+from mmcv.transforms import BaseTransform
 
-from mmaction_trainer.runtime.video import DecordDecode
+from mmaction_trainer.runtime.video import DecordDecode, DecordInit
 
 from .measured import machine
 
 ROOT = Path(__file__).parents[1]
 CLIPS = ROOT / "tests" / "data" / "clips"
 RESULTS = ROOT / "bench" / "results" / "decoding.json"
+TEST = {"test_mode": True}
 SAMPLERS: dict[str, dict[str, Any]] = {
-    "SlowFast, I3D: 32x2, 10 clips": {"type": "SampleFrames", "clip_len": 32, "frame_interval": 2, "num_clips": 10},
-    "SlowOnly: 8x8, 10 clips": {"type": "SampleFrames", "clip_len": 8, "frame_interval": 8, "num_clips": 10},
-    "TimeSformer: 8x32, 1 clip": {"type": "SampleFrames", "clip_len": 8, "frame_interval": 32, "num_clips": 1},
-    "UniFormerV2: uniform 8, 4 clips": {"type": "UniformSample", "clip_len": 8, "num_clips": 4},
-    "TSM: dense 1x1x8, 10 positions": {"type": "DenseSampleFrames", "clip_len": 1, "num_clips": 8},
+    "training, SlowFast 32x2": {"type": "SampleFrames", "clip_len": 32, "frame_interval": 2},
+    "training, TimeSformer 8x32": {"type": "SampleFrames", "clip_len": 8, "frame_interval": 32},
+    "training, UniFormerV2 uniform 8": {"type": "UniformSample", "clip_len": 8, "num_clips": 1},
+    "test, SlowFast 32x2, 10 clips": {
+        "type": "SampleFrames",
+        "clip_len": 32,
+        "frame_interval": 2,
+        **TEST,
+        "num_clips": 10,
+    },
+    "test, SlowOnly 8x8, 10 clips": {
+        "type": "SampleFrames",
+        "clip_len": 8,
+        "frame_interval": 8,
+        **TEST,
+        "num_clips": 10,
+    },
+    "test, TimeSformer 8x32, 1 clip": {"type": "SampleFrames", "clip_len": 8, "frame_interval": 32, **TEST},
+    "test, UniFormerV2 uniform 8, 4 clips": {"type": "UniformSample", "clip_len": 8, **TEST, "num_clips": 4},
+    "test, TSM dense 1x1x8, 10 positions": {"type": "DenseSampleFrames", "clip_len": 1, "num_clips": 8, **TEST},
 }
 LONG = 10
 """Times that a clip is in the long one."""
@@ -59,30 +79,31 @@ def lengthened(source: Path, path: Path, times: int) -> Path:
     return path
 
 
-def sampled(clip: Path, sampler: dict[str, Any]) -> dict[str, Any]:
-    """A test sample whose video is open and whose frames are chosen."""
+def decoded(clip: Path, steps: Sequence[BaseTransform], seed: int) -> dict[str, Any]:
+    """A sample of which the frames are there that a sampler takes with this seed."""
+    np.random.seed(seed)
     results: dict[str, Any] = {"filename": str(clip), "start_index": 0, "modality": "RGB"}
-    for transform in ({"type": "DecordInit"}, {**sampler, "test_mode": True}):
-        results = TRANSFORMS.build(transform).transform(results)
+    for step in steps:
+        results = step.transform(results)
     return results
 
 
 def measure(clip: Path, sampler: dict[str, Any], rounds: int) -> dict[str, Any]:
     """Milliseconds of wall and of CPU time, medians, that each takes for a clip."""
     spent: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    frames: dict[str, Any] = {}
-    pair = [("stock", StockDecode()), ("ours", DecordDecode())]
+    found: dict[str, dict[str, Any]] = {}
+    choose = TRANSFORMS.build(sampler)
+    pair = [("stock", (StockInit(), choose, StockDecode())), ("ours", (DecordInit(), choose, DecordDecode()))]
     for number in range(rounds):
-        for name, transform in pair if number % 2 else reversed(pair):
-            results = sampled(clip, sampler)
-            numbers = results["frame_inds"]
+        for name, steps in pair if number % 2 else reversed(pair):
             wall, cpu = time.perf_counter(), time.process_time()
-            frames[name] = transform.transform(results)["imgs"]
+            found[name] = decoded(clip, steps, seed=number)
             spent[name].append((1000 * (time.perf_counter() - wall), 1000 * (time.process_time() - cpu)))
-    assert np.array_equal(frames["stock"], frames["ours"]), "the frames are the same"
+        assert np.array_equal(found["stock"]["imgs"], found["ours"]["imgs"]), "the frames are the same"
     medians = {
         name: [statistics.median(column) for column in zip(*times, strict=True)] for name, times in spent.items()
     }
+    numbers = found["ours"]["frame_inds"]
     return {
         "framesAsked": numbers.size,
         "framesApart": len(np.unique(numbers)),
@@ -110,7 +131,7 @@ def main() -> None:
         "date": datetime.now(UTC).date().isoformat(),
         "rounds": options.rounds,
         "machine": machine(),
-        "versions": {name: version(name) for name in ("decord", "mmaction2", "numpy")},
+        "versions": {name: version(name) for name in ("av", "decord", "mmaction2", "numpy")},
         "loadBefore": load,
         "clips": measured,
     }
