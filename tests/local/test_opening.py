@@ -21,19 +21,18 @@ from .test_evaluation import SMALL
 TESTING = """
 import hashlib, os
 from pathlib import Path
-import decord
+from mmaction_trainer.runtime import video, worker
 
-class Noting(decord.VideoReader):
-    def __init__(self, file, **options):
+class Noting(video.Video):
+    def __init__(self, path, threads):
         with Path(f"opened-{os.environ['RANK']}").open("a") as opened:
-            opened.write(hashlib.sha256(Path(file).read_bytes()).hexdigest() + "\\n")
-        super().__init__(file, **options)
+            opened.write(hashlib.sha256(Path(path).read_bytes()).hexdigest() + "\\n")
+        super().__init__(path, threads)
 
-decord.VideoReader = Noting
-from mmaction_trainer.runtime import worker
+video.Video = Noting
 worker.build().test()
 """
-"""What a rank runs: the test alone, noting the content of each video that decord opens."""
+"""What a rank runs: the test alone, noting the content of each video that is opened."""
 
 
 def test_thirty_views_of_two_ranks_open_each_video_once(machine: Machine) -> None:
