@@ -96,9 +96,9 @@ def end(process: subprocess.Popen[str], machine: Machine, how: str, *, after: fl
     return process.returncode
 
 
-def stopped(machine: Machine, job: Path) -> Path:
-    """The results of a run that was stopped after its first checkpoint."""
-    assert end(machine.start("run", job), machine, "SIGINT", after=0, since=(0, 0)) == Interrupted.exit_code
+def stopped(machine: Machine, job: Path, after: float = 0) -> Path:
+    """The results of a run that was stopped so many seconds after its first checkpoint."""
+    assert end(machine.start("run", job), machine, "SIGINT", after=after, since=(0, 0)) == Interrupted.exit_code
     (place,) = machine.results.glob("default/small/*")
     return place
 
@@ -134,7 +134,7 @@ def test_another_learning_rate_is_refused_and_not_forgotten(machine: Machine) ->
 
 def test_a_checkpoint_that_is_not_whole_is_passed_over_and_none_that_is_whole_fails(machine: Machine) -> None:
     job = machine.job(training=TRAINING | {"checkpointIterations": 1, "keepCheckpoints": 2})
-    place = stopped(machine, job)
+    place = stopped(machine, job, after=1)  # so that it has another one
     (file,) = place.glob(f"{PREFIX}/1/{INDEX}")
     newest, older = StoredCheckpoints.read(file).checkpoints
     cut(place / PREFIX / newest.checkpoint.key)
