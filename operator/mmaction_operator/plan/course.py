@@ -121,7 +121,7 @@ def course_of_training(job: TrainJob, attempts: Sequence[AttemptSeen]) -> Course
     known = (job.status.attempt or 0) if job.status else 0
     failed = failed_of(job, attempts)
     newest = attempts[-1] if attempts else None
-    if newest and newest.state == "Complete" and not newest.lost:
+    if newest and newest.state == "Complete" and not newest.untold:
         return complete(newest, failed)
     if failed and failed[-1].attempt + 1 >= max(known, newest.attempt + 1 if newest else 0):
         return course_after(job, failed, newest)
@@ -135,7 +135,7 @@ def failed_of(job: TrainJob, attempts: Sequence[AttemptSeen]) -> tuple[FailedAtt
     found = {
         seen.attempt: FailedAttempt(seen.attempt, seen.port, seen.ended, failure_of(seen), seen.began)
         for seen in attempts
-        if seen.state == "Failed" or seen.lost
+        if seen.state == "Failed" or seen.untold
     }
     for past in job.status.failures if job.status else ():
         seen = found.get(past.attempt)
@@ -159,7 +159,7 @@ def course_after(job: TrainJob, failed: tuple[FailedAttempt, ...], newest: Attem
     too_late = seconds_left(job, failed) == 0 and failures[-1].retry != "never"
     if not too_late and not gives_up(job, failures):
         return Course("Attempt", last.attempt + 1, None, last.failure, begin_after(last, failures), failed=failed)
-    if newest and newest.lost:
+    if newest and newest.untold:
         return complete(newest, failed[:-1])
     return Course("Failed", last.attempt, newest, DEADLINE if too_late else last.failure, failed=failed)
 

@@ -130,7 +130,7 @@ def failure_of(attempt: AttemptSeen) -> FailureSeen:
 
     When one node fails its peers lose it, and end as Collective: any other class comes before that.
     """
-    if attempt.lost:
+    if attempt.untold:
         return UNTOLD
     if attempt.reason == "DeadlineExceeded":
         return DEADLINE

@@ -107,7 +107,7 @@ class AttemptSeen:
         return next((pod for pod in self.pods if pod.index == 0), None)
 
     @property
-    def lost(self) -> bool:
+    def untold(self) -> bool:
         """Whether it succeeded and its first node's pod, which would say with what, is gone: nobody heard of it."""
         return self.state == "Complete" and self.first is None
 

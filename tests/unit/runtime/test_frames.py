@@ -17,7 +17,9 @@ from mmaction_trainer.runtime.video import Video
 
 CLIPS = sorted((Path(__file__).parents[2] / "data" / "clips").iterdir())
 LENGTH = 90
-SUITED: dict[str, tuple[str, str, dict[str, str]]] = {
+Made = tuple[str, str, dict[str, str]]
+"""A file's name, its encoder, and what that is told."""
+SUITED: dict[str, Made] = {
     "H.264": ("a.mp4", "libx264", {}),
     "H.264, short groups": ("a.mp4", "libx264", {"g": "12"}),
     "H.264 without B frames": ("a.mp4", "libx264", {"bf": "0", "g": "30"}),
@@ -33,7 +35,7 @@ SUITED: dict[str, tuple[str, str, dict[str, str]]] = {
     "MPEG-4": ("a.avi", "mpeg4", {"g": "25"}),
     "MPEG-4 with B frames": ("a.avi", "mpeg4", {"g": "300", "bf": "2"}),
 }
-UNSUITED: dict[str, tuple[str, str, dict[str, str]]] = {
+UNSUITED: dict[str, Made] = {
     "H.264, open groups": ("a.mp4", "libx264", {"g": "20", "x264-params": "open-gop=1:bframes=4"}),
     "H.264, no key frames": ("a.mp4", "libx264", {"g": "30", "intra-refresh": "1"}),
     "HEVC, open groups": ("a.mp4", "libx265", {"x265-params": "log-level=none:keyint=20:open-gop=1"}),
@@ -42,7 +44,7 @@ UNSUITED: dict[str, tuple[str, str, dict[str, str]]] = {
     "MPEG-2": ("a.mpg", "mpeg2video", {"bf": "2"}),
     "MPEG-4, B frames in several groups": ("a.avi", "mpeg4", {"g": "20", "bf": "2"}),
 }
-Make = Callable[[tuple[str, str, dict[str, str]]], str]
+Make = Callable[[Made], str]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def pictures() -> list[Any]:
 def make(tmp_path: Path, pictures: list[Any]) -> Make:
     """Writes a video: its name, the encoder, and what that is told; returns its path."""
 
-    def make(of: tuple[str, str, dict[str, str]]) -> str:
+    def make(of: Made) -> str:
         name, encoder, options = of
         with av.open(str(tmp_path / name), "w") as target:
             stream = target.add_stream(encoder, rate=25, options=options)
@@ -93,13 +95,13 @@ def test_frames_of_real_clips_are_decords(clip: Path) -> None:
 
 
 @pytest.mark.parametrize("of", SUITED.values(), ids=SUITED)
-def test_frames_are_decords(of: tuple[str, str, dict[str, str]], make: Make) -> None:
+def test_frames_are_decords(of: Made, make: Make) -> None:
     """Of MPEG-4, FFmpeg's newer inverse transform rounds otherwise than that of decord's."""
     check(make(of), within=2 if of[1] == "mpeg4" else 0)
 
 
 @pytest.mark.parametrize("of", UNSUITED.values(), ids=UNSUITED)
-def test_a_file_whose_frames_may_be_others_is_left_to_decord(of: tuple[str, str, dict[str, str]], make: Make) -> None:
+def test_a_file_whose_frames_may_be_others_is_left_to_decord(of: Made, make: Make) -> None:
     path = make(of)
     with pytest.raises(Unsuited):
         Frames(path)
@@ -142,7 +144,7 @@ def test_frames_that_nobody_reads_are_not_decoded(make: Make) -> None:
     assert LENGTH / 4 < counted.given < LENGTH / 2
 
 
-def test_a_video_that_breaks_in_the_middle_is_decords_to_judge(make: Make, tmp_path: Path) -> None:
+def test_a_video_that_breaks_in_the_middle_is_decords_to_judge(make: Make) -> None:
     path = make(SUITED["H.264"])
     video = Video(path)
     assert video.frames

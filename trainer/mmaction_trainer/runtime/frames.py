@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -42,14 +41,6 @@ class Unsuited(Exception):
     """A video of which it is not known that its frames come as decord gives them."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """Packets that are decoded one after the other, by their places in the file: from a key frame to the last one."""
-
-    first: int
-    last: int
-
-
 class Frames:
     """A video, opened.
 
@@ -71,9 +62,12 @@ class Frames:
                 self.decoder = streams[0].codec_context
                 if self.decoder.pix_fmt != PIXELS:
                     raise Unsuited(f"pixels of {self.decoder.pix_fmt}")
+                self.counted = self.decoder.name == COUNTED
+                timed = self.decoder.name in TIMED and CONTAINERS.intersection(container.format.name.split(","))
+                if not self.counted and not timed:
+                    raise Unsuited(f"{self.decoder.name} in {container.format.name}")
                 self.packets = [packet for packet in container.demux(streams[0]) if packet.size]
                 self.rate = float(streams[0].average_rate or 0)
-                names = set(container.format.name.split(","))
         except av.FFmpegError as error:
             raise Unsuited(str(error)) from error
         self.decoder.thread_type, self.decoder.thread_count = ThreadType.NONE, 1
@@ -81,13 +75,10 @@ class Frames:
         self.keys = [place for place, packet in enumerate(self.packets) if packet.is_keyframe]
         if self.keys[:1] != [0]:
             raise Unsuited("no key frame at its beginning")
-        self.counted = self.decoder.name == COUNTED
         if self.counted:
             self._check_count()
-        elif self.decoder.name in TIMED and names & CONTAINERS:
-            self._order()
         else:
-            raise Unsuited(f"{self.decoder.name} in {', '.join(sorted(names))}")
+            self._order()
 
     def __len__(self) -> int:
         """How many frames it has."""
@@ -103,7 +94,7 @@ class Frames:
             if self.counted:
                 return list(self._counted(numbers))
             wanted = [self.times[number] for number in numbers]
-            found = dict(self._timed(self._runs(wanted), frozenset(wanted)))
+            found = dict(self._timed(self._spans(wanted), frozenset(wanted)))
             return [found[time] for time in wanted]
         except (av.FFmpegError, LookupError) as error:
             raise Unsuited(f"a frame does not come: {error}") from error
@@ -141,22 +132,22 @@ class Frames:
                 number += 1
         raise LookupError(wanted)
 
-    def _runs(self, wanted: Iterable[int]) -> list[Run]:
-        """What to decode for frames of these times, ascending."""
-        runs: list[Run] = []
+    def _spans(self, wanted: Iterable[int]) -> list[range]:
+        """Places of packets to decode for frames of these times, ascending; each span begins with a key frame."""
+        spans: list[range] = []
         for time in wanted:
-            key, place = self.keys[bisect_right(self.key_times, time) - 1], self.places[time]
-            if runs and key <= runs[-1].last:
-                runs[-1] = Run(runs[-1].first, max(runs[-1].last, place))
+            key, stop = self.keys[bisect_right(self.key_times, time) - 1], self.places[time] + 1
+            if spans and key < spans[-1].stop:
+                spans[-1] = range(spans[-1].start, max(spans[-1].stop, stop))
             else:
-                runs.append(Run(key, place))
-        return runs
+                spans.append(range(key, stop))
+        return spans
 
-    def _timed(self, runs: Iterable[Run], wanted: frozenset[int]) -> Iterator[tuple[int, Picture]]:
+    def _timed(self, spans: Iterable[range], wanted: frozenset[int]) -> Iterator[tuple[int, Picture]]:
         """Frames that are found by their times, with these."""
-        for run in runs:
+        for span in spans:
             self.decoder.flush_buffers()
-            for packet in (*self.packets[run.first : run.last + 1], None):
+            for packet in (*self.packets[span.start : span.stop], None):
                 self.decoder.skip_frame = "NONREF" if packet and packet.pts not in wanted else "DEFAULT"
                 for frame in self.decoder.decode(packet):
                     if frame.pts in wanted:

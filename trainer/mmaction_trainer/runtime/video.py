@@ -34,8 +34,6 @@ class Video:
         path: its file.
         threads: of decord.
 
-    Raises:
-        decord.DECORDError: it is not a video that decord knows, nor one of ``frames``.
     """
 
     def __init__(self, path: str, threads: int = 1) -> None:
@@ -43,7 +41,6 @@ class Video:
         self.frames: Frames | None = None
         with suppress(Unsuited):
             self.frames = Frames(path)
-        self.length = len(self.frames or self.reader)
 
     @cached_property
     def reader(self) -> Any:
@@ -53,7 +50,7 @@ class Video:
         return decord.VideoReader(self.path, num_threads=self.threads)
 
     def __len__(self) -> int:
-        return self.length
+        return len(self.frames or self.reader)
 
     def __getattr__(self, name: str) -> Any:
         """What else a transform asks of decord's."""
@@ -123,9 +120,8 @@ class DecordDecode(StockDecode):  # type: ignore[misc]
         Each has memory of its own, as transforms may change frames in place (MMAction2's ``Flip`` does).
         """
         wanted, first, places = np.unique(frame_inds, return_index=True, return_inverse=True)
-        if self.mode == "efficient":  # key frames near these
-            return super()._decord_load_frames(container, frame_inds)  # type: ignore[no-any-return]
-        frames = container.read(wanted.tolist())
+        exact = self.mode == "accurate"  # else key frames near these
+        frames = container.read(wanted.tolist()) if exact else super()._decord_load_frames(container, wanted)
         return [
             frames[place] if first[place] == number else frames[place].copy() for number, place in enumerate(places)
         ]

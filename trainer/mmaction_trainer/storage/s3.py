@@ -20,7 +20,7 @@ from .failures import disk_failures
 from .interface import OnBytes, Stored
 from .keys import S3Location, join
 from .s3_checksums import Fingerprint, base64, check_md5, fingerprint, proves, refused_checksums
-from .s3_client import connect
+from .s3_client import PAUSE_SECONDS, connect
 from .s3_failures import BROKEN_OFF, code_of, message_of, s3_failures
 from .s3_transfer import LARGE_DOWNLOAD, receive_in_parts, send_in_parts
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 TRIES = 5
 """How often an answer may break off before its object is given up; what did arrive is not asked for again."""
-
-PAUSE_SECONDS = 0.5
-"""The wait before an answer is asked for again, times the tries so far."""
 
 
 class _Checksum(TypedDict, total=False):

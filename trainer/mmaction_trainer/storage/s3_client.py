@@ -23,7 +23,7 @@ reached at all after 27 s, and one that takes requests and never answers after t
 """
 
 PAUSE_SECONDS = 0.5
-"""The wait before a request is sent again whose answer broke off in its headers."""
+"""The wait before an answer that broke off is asked for again; for the rest of a long one, times the tries so far."""
 
 NEEDED = {"GetObject": "ContentLength", "HeadObject": "ContentLength", "UploadPart": "ETag"}
 """What the answers have that this product reads from; without it, their headers broke off."""
