@@ -61,6 +61,17 @@ cluster-down: setup ## end that cluster; nothing of it runs on
 bench-control-plane: tools ## measure how fast 1,000 TrainJobs become running pods, beside plain Jobs
 	$(BIN)/python -m bench.control_plane
 
+.PHONY: bench
+bench: bench-loading bench-decoding bench-checkpoints bench-first-iteration bench-control-plane ## measure all of these (half an hour)
+
+.PHONY: bench-check
+bench-check: setup ## measure loaders again, and compare with what is on record (5 minutes)
+	$(BIN)/python -m bench.check
+
+.PHONY: bench-loading
+bench-loading: setup ## measure how many videos a second our loaders give, beside MMAction2's own
+	$(BIN)/python -m bench.loading
+
 .PHONY: bench-decoding
 bench-decoding: setup ## measure decoding each frame of a video once, beside MMAction2's own
 	$(BIN)/python -m bench.decoding

@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+import benchmarks
 import pages
 import yaml
 
@@ -22,6 +23,8 @@ from mmaction_operator.api.schema import described
 ROOT = Path(__file__).parents[1]
 VALUES = "charts/mmaction-operator/values.schema.json"
 GENERATED = "Generated from operator/mmaction_operator/api by `make generate`; edit the models there."
+RESULTS = ROOT / "bench" / "results"
+FROM_RECORDS = "Generated from bench/results by `make generate`; scripts/benchmarks.py says how."
 FROM_CODE = "Generated from the code by `make generate`; scripts/pages.py says from where."
 
 
@@ -36,6 +39,8 @@ def generated() -> dict[str, str]:
         "docs/reference/preflight.md": f"<!-- {FROM_CODE} -->\n\n{pages.preflight()}",
         "docs/reference/failures.md": f"<!-- {FROM_CODE} -->\n\n{pages.failures()}",
         "docs/reference/signals.md": f"<!-- {FROM_CODE} -->\n\n{pages.signals((ROOT / VALUES).parent)}",
+        "docs/reference/benchmarks.md": f"<!-- {FROM_RECORDS} -->\n\n{benchmarks.page(RESULTS)}",
+        benchmarks.PICTURE: f"<!-- {FROM_RECORDS} -->\n{benchmarks.picture(RESULTS)}",
     }
 
 

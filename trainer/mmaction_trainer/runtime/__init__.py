@@ -9,6 +9,6 @@ from . import compat
 
 compat.apply()
 
-from . import progress, resuming, sequence, trackers, video  # noqa: E402  (they import mmaction or mmengine, which need the patches first)
+from . import progress, resuming, sequence, trackers, video, views  # noqa: E402  (they import mmaction or mmengine, which need the patches first)
 
-__all__ = ["compat", "progress", "resuming", "sequence", "trackers", "video"]
+__all__ = ["compat", "progress", "resuming", "sequence", "trackers", "video", "views"]

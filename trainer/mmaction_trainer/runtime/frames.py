@@ -85,19 +85,24 @@ class Frames:
         return len(self.packets)
 
     def read(self, numbers: Sequence[int]) -> list[Picture]:
-        """Frames of these numbers, ascending and each once, as (height, width, 3) in RGB.
+        """Frames of these numbers, ascending and each once, as (height, width, 3) in RGB, in one piece of memory.
 
         Raises:
             Unsuited: one does not come.
         """
+        pictures: list[Picture] = []
+        left = set(range(len(numbers)))
         try:
-            if self.counted:
-                return list(self._counted(numbers))
-            wanted = [self.times[number] for number in numbers]
-            found = dict(self._timed(self._spans(wanted), frozenset(wanted)))
-            return [found[time] for time in wanted]
-        except (av.FFmpegError, LookupError) as error:
+            for place, frame in (self._counted if self.counted else self._timed)(numbers):
+                if not pictures:
+                    pictures.extend(np.empty((len(numbers), frame.height, frame.width, 3), np.uint8))
+                self._write(frame, pictures[place])
+                left.discard(place)
+        except (av.FFmpegError, LookupError, ValueError) as error:
             raise Unsuited(f"a frame does not come: {error}") from error
+        if left:
+            raise Unsuited(f"frame {numbers[min(left)]} does not come")
+        return pictures
 
     def _check_count(self) -> None:
         """See that frames may be counted. With several key frames and B frames, decord itself loses count."""
@@ -118,19 +123,14 @@ class Frames:
         if self.key_times != [earliest[place] for place in self.keys]:  # decord does not give these as they are shown
             raise Unsuited("frames that are shown before the key frame they follow")
 
-    def _counted(self, numbers: Sequence[int]) -> Iterator[Picture]:
-        """Frames that are found by counting."""
+    def _counted(self, numbers: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames that are found by counting, each with the place of its number."""
         self.decoder.flush_buffers()
-        number, left = 0, iter(numbers)
-        wanted = next(left)
-        for packet in (*self.packets, None):
-            for frame in self.decoder.decode(packet):
-                if number == wanted:
-                    yield self._picture(frame)
-                    if (wanted := next(left, -1)) < 0:
-                        return
-                number += 1
-        raise LookupError(wanted)
+        places = {number: place for place, number in enumerate(numbers)}
+        frames = (frame for packet in (*self.packets, None) for frame in self.decoder.decode(packet))
+        for number, frame in zip(range(numbers[-1] + 1), frames, strict=False):
+            if number in places:
+                yield places[number], frame
 
     def _spans(self, wanted: Iterable[int]) -> list[range]:
         """Places of packets to decode for frames of these times, ascending; each span begins with a key frame."""
@@ -143,16 +143,23 @@ class Frames:
                 spans.append(range(key, stop))
         return spans
 
-    def _timed(self, spans: Iterable[range], wanted: frozenset[int]) -> Iterator[tuple[int, Picture]]:
-        """Frames that are found by their times, with these."""
-        for span in spans:
+    def _timed(self, numbers: Sequence[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames that are found by their times, each with the place of its number."""
+        places = {self.times[number]: place for place, number in enumerate(numbers)}
+        for span in self._spans(places):
             self.decoder.flush_buffers()
             for packet in (*self.packets[span.start : span.stop], None):
-                self.decoder.skip_frame = "NONREF" if packet and packet.pts not in wanted else "DEFAULT"
+                self.decoder.skip_frame = "NONREF" if packet and packet.pts not in places else "DEFAULT"
                 for frame in self.decoder.decode(packet):
-                    if frame.pts in wanted:
-                        yield frame.pts, self._picture(frame)
+                    if frame.pts in places:
+                        yield places[frame.pts], frame
 
-    def _picture(self, frame: VideoFrame) -> Picture:
-        """A frame in RGB."""
-        return np.asarray(self.converter.reformat(frame, format="rgb24").to_ndarray(), np.uint8)
+    def _write(self, frame: VideoFrame, picture: Picture) -> None:
+        """Write a frame in RGB. Its rows are padded.
+
+        Raises:
+            ValueError: it is of another size.
+        """
+        plane = self.converter.reformat(frame, format="rgb24", threads=1).planes[0]
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: frame.height, : 3 * frame.width]  # type: ignore[call-overload]
+        picture.reshape(len(picture), -1)[:] = rows

@@ -115,16 +115,13 @@ class DecordDecode(StockDecode):  # type: ignore[misc]
             raise broken(results, error) from error
 
     def _decord_load_frames(self, container: Any, frame_inds: npt.NDArray[np.int64]) -> list[npt.NDArray[np.uint8]]:
-        """Frames of these numbers in their order, each (height, width, 3).
-
-        Each has memory of its own, as transforms may change frames in place (MMAction2's ``Flip`` does).
-        """
-        wanted, first, places = np.unique(frame_inds, return_index=True, return_inverse=True)
+        """Frames of these numbers in their order, each (height, width, 3); one in several places is read-only."""
+        wanted, places, counts = np.unique(frame_inds, return_inverse=True, return_counts=True)
         exact = self.mode == "accurate"  # else key frames near these
         frames = container.read(wanted.tolist()) if exact else super()._decord_load_frames(container, wanted)
-        return [
-            frames[place] if first[place] == number else frames[place].copy() for number, place in enumerate(places)
-        ]
+        for frame, count in zip(frames, counts, strict=True):
+            frame.flags.writeable = frame.flags.writeable and count == 1
+        return [frames[place] for place in places]
 
 
 def broken(results: dict[str, Any], error: Exception) -> DataFailure:
