@@ -20,7 +20,7 @@ INTRODUCTION = """\
 
 Each figure is of two sides that took turns in one run, ours and what you would use instead, as machines differ and
 change. `make bench` measures all of them anew; `make bench-check` repeats the loaders' and fails if a ratio has fallen.
-What is on record lies in [bench/results](../../bench/results), with the machine and the versions. No GPU was at hand:
+What is on record lies in bench/results, with the machine and the versions. No GPU was at hand:
 nothing here says how fast a model trains on one.
 """
 LOADERS = f"""\
@@ -64,11 +64,11 @@ def page(results: Path) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     cores = f"{about['machine']['cores']} cores of {about['machine']['processor']}"
     where = f"{about['date']}, {cores}, {about['workers']} processes; {versions}."
-    columns = ("Loader", "MMAction2", "Ours", "Ratio", "From", "To")
+    columns = ("Loader", "MMAction2, videos/s", "Ours, videos/s", "Ratio", "From", "To")
     rows = [
         (
             name,
-            *(f"{statistics.median(found[f'{side}VideosPerSecond']):.1f} /s" for side in ("stock", "ours")),
+            *(f"{statistics.median(found[f'{side}VideosPerSecond']):.1f}" for side in ("stock", "ours")),
             *(f"{found[key]:.2f}" for key in ("oursToStock", "lowest", "highest")),
         )
         for name, found in loaders(results)
@@ -96,7 +96,10 @@ def others(results: Path) -> Iterator[tuple[str, ...]]:
 def picture(results: Path) -> str:
     """The loaders' ratios as bars, in SVG."""
     cases = loaders(results)
-    width, height = LABEL + int(UNIT * (max(found["highest"] for _, found in cases) + 1)), HEAD + ROW * len(cases) + 10
+    width, height = (
+        LABEL + int(UNIT * (max(found["highest"] for _, found in cases) + 0.8)),
+        HEAD + ROW * len(cases) + 10,
+    )
     said = "; ".join(f"{name}: {found['oursToStock']}" for name, found in cases)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -105,7 +108,7 @@ def picture(results: Path) -> str:
         f'<desc id="desc">{escape(said)}.</desc>',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
     ]
-    for ratio in range(1, int((width - LABEL) / UNIT) + 1):
+    for ratio in range(1, (width - LABEL - 1) // UNIT + 1):
         x, name, colour = LABEL + UNIT * ratio, *(("MMAction2", "#333") if ratio == 1 else (ratio, "#ddd"))
         lines += [
             f'<text x="{x}" y="{HEAD - 16}" text-anchor="middle" fill="#444">{name}</text>',
