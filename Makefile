@@ -62,7 +62,7 @@ bench-control-plane: tools ## measure how fast 1,000 TrainJobs become running po
 	$(BIN)/python -m bench.control_plane
 
 .PHONY: bench
-bench: bench-loading bench-decoding bench-checkpoints bench-first-iteration bench-control-plane ## measure all of these (half an hour)
+bench: bench-loading bench-decoding bench-training bench-checkpoints bench-first-iteration bench-ports bench-control-plane ## measure all of these (half an hour)
 
 .PHONY: bench-check
 bench-check: setup ## measure loaders again, and compare with what is on record (5 minutes)
@@ -76,6 +76,10 @@ bench-loading: setup ## measure how many videos a second our loaders give, besid
 bench-decoding: setup ## measure decoding each frame of a video once, beside MMAction2's own
 	$(BIN)/python -m bench.decoding
 
+.PHONY: bench-training
+bench-training: setup ## measure a training step on CPU, beside MMAction2's own tools/train.py
+	$(BIN)/python -m bench.training
+
 .PHONY: bench-checkpoints
 bench-checkpoints: setup ## measure how long a training waits for its checkpoints, beside MMEngine's own way
 	$(BIN)/python -m bench.checkpoints
@@ -83,6 +87,10 @@ bench-checkpoints: setup ## measure how long a training waits for its checkpoint
 .PHONY: bench-first-iteration
 bench-first-iteration: tools ## measure the wait for the first iteration with videos in S3, beside fetching all first
 	$(BIN)/python -m bench.first_iteration
+
+.PHONY: bench-ports
+bench-ports: setup ## measure how long a port takes to lease where 10,000 are
+	$(BIN)/python -m bench.ports
 
 .PHONY: images
 images: setup ## build the operator's and the trainer's image, with docker, podman or buildah

@@ -114,6 +114,11 @@ PACKED = {"type": "PackActionInputs"}
 CROPS: dict[str, list[Step]] = {
     "three crops": [{"type": "Resize", "scale": (-1, 32)}, {"type": "ThreeCrop", "crop_size": 32}],
     "ten crops": [{"type": "Resize", "scale": (-1, 32)}, {"type": "TenCrop", "crop_size": 24}],
+    "of its size": [
+        {"type": "Resize", "scale": (-1, HEIGHT)},
+        {"type": "ThreeCrop", "crop_size": HEIGHT},
+    ],
+    "resized and flipped": [{"type": "Resize", "scale": (-1, HEIGHT)}, {"type": "Flip", "flip_ratio": 1}],
     "a crop": [{"type": "Resize", "scale": (-1, 32)}, {"type": "CenterCrop", "crop_size": 32}],
     "flipped": [{"type": "CenterCrop", "crop_size": 32}, {"type": "Flip", "flip_ratio": 1}],
     "as decoded": [],

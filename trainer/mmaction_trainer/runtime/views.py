@@ -164,6 +164,8 @@ class Resize(StockResize):  # type: ignore[misc]
         """Pictures of this size, in one piece of memory: to get many small ones takes longer than to resize."""
         if not all(map(is_colour, imgs)):
             return super()._resize_imgs(imgs, new_w, new_h)  # type: ignore[no-any-return]
+        if all(picture.shape[:2] == (new_h, new_w) for picture in imgs):
+            return list(imgs)  # OpenCV copies them
         times = Counter(map(id, imgs))
         distinct = {id(picture): picture for picture in imgs}
         rooms = dict(zip(distinct, np.empty((len(distinct), new_h, new_w, CHANNELS), np.uint8), strict=True))
