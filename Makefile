@@ -59,7 +59,7 @@ cluster-down: setup ## end that cluster; nothing of it runs on
 
 .PHONY: bench-control-plane
 bench-control-plane: tools ## measure how fast 1,000 TrainJobs become running pods, beside plain Jobs
-	$(BIN)/python -m bench.control_plane
+	$(BIN)/python -m bench.control_plane $(OPTIONS)
 
 .PHONY: bench
 bench: bench-loading bench-decoding bench-training bench-checkpoints bench-first-iteration bench-ports bench-control-plane ## measure all of these (half an hour)
@@ -70,15 +70,15 @@ bench-check: setup ## measure loaders again, and compare with what is on record 
 
 .PHONY: bench-loading
 bench-loading: setup ## measure how many videos a second our loaders give, beside MMAction2's own
-	$(BIN)/python -m bench.loading
+	$(BIN)/python -m bench.loading $(OPTIONS)
 
 .PHONY: bench-decoding
 bench-decoding: setup ## measure decoding each frame of a video once, beside MMAction2's own
-	$(BIN)/python -m bench.decoding
+	$(BIN)/python -m bench.decoding $(OPTIONS)
 
 .PHONY: bench-training
 bench-training: setup ## measure a training step on CPU, beside MMAction2's own tools/train.py
-	$(BIN)/python -m bench.training
+	$(BIN)/python -m bench.training $(OPTIONS)
 
 .PHONY: bench-checkpoints
 bench-checkpoints: setup ## measure how long a training waits for its checkpoints, beside MMEngine's own way
@@ -86,11 +86,11 @@ bench-checkpoints: setup ## measure how long a training waits for its checkpoint
 
 .PHONY: bench-first-iteration
 bench-first-iteration: tools ## measure the wait for the first iteration with videos in S3, beside fetching all first
-	$(BIN)/python -m bench.first_iteration
+	$(BIN)/python -m bench.first_iteration $(OPTIONS)
 
 .PHONY: bench-ports
 bench-ports: setup ## measure how long a port takes to lease where 10,000 are
-	$(BIN)/python -m bench.ports
+	$(BIN)/python -m bench.ports $(OPTIONS)
 
 .PHONY: images
 images: setup ## build the operator's and the trainer's image, with docker, podman or buildah

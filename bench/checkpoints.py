@@ -8,16 +8,11 @@ thread takes from the steps is seen too. The checkpoint has the tensors of a mod
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import statistics
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +21,8 @@ from mmengine.runner.checkpoint import save_checkpoint as stock
 
 from mmaction_trainer.runtime.saving import Writer
 
-from .measured import machine
+from .measured import RECORDS, arguments, recorded, tell
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "bench" / "results" / "checkpoints.json"
 MODELS = {"TSM, ResNet-50": 24_300_000, "TimeSformer, ViT-B": 121_700_000}
 """Parameters, of float32: a checkpoint with momentum takes eight bytes for each."""
 STEPS, SIZE = 40, 1024
@@ -83,26 +76,20 @@ def measure(parameters: int, rounds: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def record(rounds: int) -> dict[str, Any]:
+    """Measure every model."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        found = {name: measure(parameters, rounds, Path(folder)) for name, parameters in MODELS.items()}
+    return {"rounds": rounds, "models": found}
+
+
 def main() -> None:
     """Measure; print the figures, and with ``--record`` write them down."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="checkpoints of each kind (default: 5)")
-    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-        measured = {name: measure(parameters, options.rounds, Path(folder)) for name, parameters in MODELS.items()}
-    record = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "rounds": options.rounds,
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("mmengine", "torch")},
-        "loadBefore": load,
-        "models": measured,
-    }
-    print(json.dumps(record, indent=2))
-    if options.record:
-        RESULTS.write_text(json.dumps(record, indent=2) + "\n")
+    found = recorded(lambda: record(options.rounds), ("mmengine", "torch"))
+    tell(found, RECORDS / "checkpoints.json", keep=options.record)
 
 
 if __name__ == "__main__":

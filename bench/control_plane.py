@@ -9,9 +9,7 @@ pods run. Training pods run on and never end; preflight pods end with success as
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import re
 import sys
 import time
@@ -20,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -38,10 +35,9 @@ from tests.cluster.control_plane import ControlPlane, pods_complete, start_contr
 from tests.cluster.process import Process, marked, running
 from tests.cluster.programs import MODULE
 
-from .measured import cpu_milliseconds, machine, peak_memory, percentiles
+from .measured import RECORDS, arguments, cpu_milliseconds, peak_memory, percentiles, recorded, tell
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "bench" / "results" / "control-plane.json"
 NAMESPACE, IMAGE = "default", "trainer:bench"
 GPUS_OF_NODE = 8
 PREFLIGHTS = {names.ATTEMPT: str(names.PREFLIGHT)}
@@ -319,32 +315,25 @@ SETTINGS = {
 }
 
 
-def main() -> None:
-    """Measure every case; print the figures, and with ``--record`` write them down."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=1000, help="how many (default: 1000)")
-    parser.add_argument("--case", choices=[case.name for case in CASES], help="only this one")
-    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
-    options = parser.parse_args()
+def record(jobs: int, only: str | None) -> dict[str, Any]:
+    """Measure every case, or only this one."""
     measured = {}
     for case in CASES:
-        if options.case in (None, case.name):
-            print(f"{case.name}: {options.jobs}", file=sys.stderr)
-            measured[case.name] = run(case, options.jobs)
+        if only in (None, case.name):
+            print(f"{case.name}: {jobs}", file=sys.stderr)
+            measured[case.name] = run(case, jobs)
     compare(measured)
-    print(json.dumps(measured, indent=2))
-    record = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "jobs": options.jobs,
-        "machine": machine(),
-        "versions": versions(),
-        "settings": SETTINGS,
-        "loadBefore": os.getloadavg()[0],
-        "cases": measured,
-    }
-    if options.record:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(record, indent=2) + "\n")
+    return {"jobs": jobs, "settings": SETTINGS, "cases": measured}
+
+
+def main() -> None:
+    """Measure; print the figures, and with ``--record`` write them down."""
+    parser = arguments(__doc__)
+    parser.add_argument("--jobs", type=int, default=1000, help="how many (default: 1000)")
+    parser.add_argument("--case", choices=[case.name for case in CASES], help="only this one")
+    options = parser.parse_args()
+    found = recorded(lambda: record(options.jobs, options.case))
+    tell({**found, "versions": versions()}, RECORDS / "control-plane.json", keep=options.record)
 
 
 if __name__ == "__main__":

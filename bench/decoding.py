@@ -9,17 +9,12 @@ minute and more.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import statistics
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +28,10 @@ from mmcv.transforms import BaseTransform
 
 from mmaction_trainer.runtime.video import DecordDecode, DecordInit
 
-from .measured import machine
+from .measured import RECORDS, arguments, recorded, tell
 
 ROOT = Path(__file__).parents[1]
 CLIPS = ROOT / "tests" / "data" / "clips"
-RESULTS = ROOT / "bench" / "results" / "decoding.json"
 TEST = {"test_mode": True}
 SAMPLERS: dict[str, dict[str, Any]] = {
     "training, SlowFast 32x2": {"type": "SampleFrames", "clip_len": 32, "frame_interval": 2},
@@ -113,30 +107,24 @@ def measure(clip: Path, sampler: dict[str, Any], rounds: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure every clip with every sampler; print the figures, and with ``--record`` write them down."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10, help="times that each decodes a clip (default: 10)")
-    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
-    options = parser.parse_args()
-    load = os.getloadavg()[0]
-    measured: dict[str, dict[str, Any]] = {}
+def record(rounds: int) -> dict[str, Any]:
+    """Measure every clip with every sampler."""
+    found: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         long = lengthened(CLIPS / "test.mp4", Path(folder) / f"test.mp4 x {LONG}.mp4", LONG)
         for clip in (*sorted(CLIPS.iterdir()), long):
             print(clip.name, file=sys.stderr)
-            measured[clip.name] = {name: measure(clip, sampler, options.rounds) for name, sampler in SAMPLERS.items()}
-    print(json.dumps(measured, indent=2))
-    record = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "rounds": options.rounds,
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("av", "decord", "mmaction2", "numpy")},
-        "loadBefore": load,
-        "clips": measured,
-    }
-    if options.record:
-        RESULTS.write_text(json.dumps(record, indent=2) + "\n")
+            found[clip.name] = {name: measure(clip, sampler, rounds) for name, sampler in SAMPLERS.items()}
+    return {"rounds": rounds, "clips": found}
+
+
+def main() -> None:
+    """Measure; print the figures, and with ``--record`` write them down."""
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=10, help="times that each decodes a clip (default: 10)")
+    options = parser.parse_args()
+    found = recorded(lambda: record(options.rounds), ("av", "decord", "mmaction2", "numpy"))
+    tell(found, RECORDS / "decoding.json", keep=options.record)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ takes to fetch all videos, over the same connections, plus that of a run which f
 
 from __future__ import annotations
 
-import argparse
-import json
+import itertools
 import os
 import signal
 import statistics
@@ -18,9 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +32,8 @@ from tests.clips import a_clip
 from tests.cluster.fault_proxy import FaultProxy, start_fault_proxy
 from tests.cluster.s3 import S3Server, start_rclone
 
-from .measured import machine
+from .measured import RECORDS, arguments, recorded, tell
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "bench" / "results" / "first-iteration.json"
 URI = "s3://datasets/clips"
 TESTED = 12
 PORT = 9100
@@ -60,15 +56,15 @@ JOB: dict[str, Any] = {
 }
 
 
-def build(folder: Path, videos: int) -> None:
-    """Write a data set of so many clips, each with bytes of its own."""
+def build(folder: Path, videos: int, tested: int, sources: Sequence[str]) -> None:
+    """Write a data set of so many clips, each with bytes of its own; of the first ones the test is made."""
     names = [f"{number:04}.mp4" for number in range(videos)]
     (folder / "videos").mkdir(parents=True)
-    for name in names:
-        (folder / "videos" / name).write_bytes(a_clip(name))
+    for name, source in zip(names, itertools.cycle(sources), strict=False):
+        (folder / "videos" / name).write_bytes(a_clip(name, source))
     lines = [f"{name} {at % 2}\n" for at, name in enumerate(names)]
-    (folder / "train.txt").write_text("".join(lines[TESTED:]))
-    (folder / "val.txt").write_text("".join(lines[:TESTED]))
+    (folder / "train.txt").write_text("".join(lines[tested:]))
+    (folder / "val.txt").write_text("".join(lines[:tested]))
 
 
 @contextmanager
@@ -121,7 +117,7 @@ def measure(rounds: int, videos: int, rate: int) -> dict[str, Any]:
     """Seconds of each round, both ways."""
     found: dict[str, list[float]] = {"whileItRuns": [], "fetchAll": [], "withAllHere": []}
     with tempfile.TemporaryDirectory() as top:
-        build(Path(top) / "buckets" / "datasets" / "clips", videos)
+        build(Path(top) / "buckets" / "datasets" / "clips", videos, TESTED, ("part_0.mp4",))
         with start_rclone(Path(top) / "buckets") as server, start_fault_proxy() as proxy:
             for number in range(rounds):
                 cold, warm = Path(top) / f"cold-{number}", Path(top) / f"warm-{number}"
@@ -145,25 +141,17 @@ def measure(rounds: int, videos: int, rate: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure; print the figures, and with ``--record`` write them down."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times that each is measured (default: 3)")
     parser.add_argument("--videos", type=int, default=240, help="clips of 0.3 MB (default: 240)")
     parser.add_argument("--rate", type=int, default=50, help="KB/s of each of 16 connections (default: 50)")
-    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
-    measured = measure(options.rounds, options.videos, options.rate)
-    print(json.dumps(measured, indent=2))
-    record = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "videos": options.videos,
-        "kilobytesASecondOfAConnection": options.rate,
-        "machine": machine(),
-        "loadBefore": load,
-        **measured,
-    }
-    if options.record:
-        RESULTS.write_text(json.dumps(record, indent=2) + "\n")
+
+    def record() -> dict[str, Any]:
+        found = measure(options.rounds, options.videos, options.rate)
+        return {"videos": options.videos, "kilobytesASecondOfAConnection": options.rate, **found}
+
+    tell(recorded(record), RECORDS / "first-iteration.json", keep=options.record)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ not counted come before, and in them both must give the same inputs, byte for by
 
 from __future__ import annotations
 
-import argparse
 import gc
 import hashlib
-import json
 import multiprocessing
 import os
 import statistics
@@ -24,8 +22,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +36,11 @@ from mmaction_operator.render import render
 from mmaction_trainer.contract.run import CONFIG, LISTS, VIDEOS
 from mmaction_trainer.runtime.sequence import SeededPipeline
 
-from .measured import cpu_milliseconds, machine
+from .measured import RECORDS, arguments, compared, cpu_milliseconds, recorded, tell
 
 ROOT = Path(__file__).parents[1]
 CLIPS = ROOT / "tests" / "data" / "clips"
-RESULTS = ROOT / "bench" / "results" / "loading.json"
+RESULTS = RECORDS / "loading.json"
 SIDES = ("stock", "ours")
 PASSES_OF_STOCK = 5
 OURS = "mmaction_trainer."
@@ -205,20 +201,16 @@ def measure(case: Case, clips: tuple[str, ...], rounds: int, workers: int) -> di
                 cpu[side].append(used)
         loaders.clear()
         gc.collect()  # ends their processes
-    ratios = sorted(stock / ours for stock, ours in zip(seconds["stock"], seconds["ours"], strict=True))
     return {
         **{f"{side}VideosPerSecond": [round(case.videos / wall, 2) for wall in seconds[side]] for side in SIDES},
         **{f"{side}CpuMsPerVideo": round(1000 * statistics.median(cpu[side]) / case.videos, 1) for side in SIDES},
-        "oursToStock": round(statistics.median(ratios), 2),
-        "lowest": round(ratios[0], 2),
-        "highest": round(ratios[-1], 2),
+        **compared(seconds["stock"], seconds["ours"]),
         "inputsThatStockGaveDifferentlyOnce": apart,
     }
 
 
 def record(rounds: int, workers: int, only: str = "") -> dict[str, Any]:
     """Measure the cases whose name has this, with every kind of video."""
-    load = os.getloadavg()[0]
     measured: dict[str, dict[str, Any]] = defaultdict(dict)
     for kind, clips in VIDEOS_OF.items():
         for name, case in CASES.items():
@@ -226,15 +218,7 @@ def record(rounds: int, workers: int, only: str = "") -> dict[str, Any]:
                 measured[kind][name] = found = measure(case, clips, rounds, workers)
                 told = f"{found['oursToStock']} times as fast ({found['lowest']} to {found['highest']})"
                 print(f"{name}, {kind}: {told}", file=sys.stderr)
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "rounds": rounds,
-        "workers": workers,
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("av", "decord", "mmaction2", "mmcv-lite", "numpy", "torch")},
-        "loadBefore": load,
-        "videos": measured,
-    }
+    return {"rounds": rounds, "workers": workers, "videos": measured}
 
 
 def ratios(record: dict[str, Any]) -> dict[str, float]:
@@ -245,16 +229,14 @@ def ratios(record: dict[str, Any]) -> dict[str, float]:
 
 def main() -> None:
     """Measure; print the figures, and with ``--record`` write them down."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="passes of each side that count (default: 5)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that load (default: as cores)")
     parser.add_argument("--only", default="", help="cases whose name has this")
-    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args()
-    found = json.dumps(record(options.rounds, options.workers, options.only), indent=2)
-    print(found)
-    if options.record:
-        RESULTS.write_text(found + "\n")
+    packages = ("av", "decord", "mmaction2", "mmcv-lite", "numpy", "torch")
+    found = recorded(lambda: record(options.rounds, options.workers, options.only), packages)
+    tell(found, RESULTS, keep=options.record)
 
 
 if __name__ == "__main__":

@@ -9,23 +9,16 @@ could work: ports drawn at random until one is free.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import random
 import statistics
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from mmaction_operator.ports import ClusterLease, PortRange, PortRegistry
 
-from .measured import machine, percentiles
+from .measured import RECORDS, arguments, percentiles, recorded, tell
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "bench" / "results" / "ports.json"
 LIVE = (0, 1_000, 5_000, 9_000, 10_000)
 """Leases that live. There are 9,400 ports: beyond that, some are held by two jobs."""
 
@@ -87,28 +80,18 @@ def measure(make: Callable[[PortRange], Any], live: int, rounds: int) -> dict[st
 
 def record(rounds: int) -> dict[str, Any]:
     """Measure with every number of leases."""
-    load = os.getloadavg()[0]
     random.seed(0)
     ways: dict[str, Callable[[PortRange], Any]] = {"ours": PortRegistry, "drawn": Drawn}
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "rounds": rounds,
-        "machine": machine(),
-        "loadBefore": load,
-        "live": {str(live): {name: measure(make, live, rounds) for name, make in ways.items()} for live in LIVE},
-    }
+    found = {str(live): {name: measure(make, live, rounds) for name, make in ways.items()} for live in LIVE}
+    return {"rounds": rounds, "live": found}
 
 
 def main() -> None:
     """Measure; print the figures, and with ``--record`` write them down."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=2_000, help="leases that are measured (default: 2000)")
-    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args()
-    found = json.dumps(record(options.rounds), indent=2)
-    print(found)
-    if options.record:
-        RESULTS.write_text(found + "\n")
+    tell(recorded(lambda: record(options.rounds)), RECORDS / "ports.json", keep=options.record)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,13 @@ the second line of the log on; a step that waits for its clips counts with that 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -30,11 +26,9 @@ import yaml
 from mmaction_operator.api import parse
 from mmaction_operator.render import render
 
-from .measured import machine
+from .first_iteration import build
+from .measured import RECORDS, arguments, compared, recorded, tell
 
-ROOT = Path(__file__).parents[1]
-CLIPS = ROOT / "tests" / "data" / "clips"
-RESULTS = ROOT / "bench" / "results" / "training.json"
 SOURCES = ("test.mp4", "demo.mp4", "test_video_structuralize.mp4")
 SIDES = ("stock", "ours")
 VIDEOS, TESTED, BATCH = 160, 2, 2
@@ -50,18 +44,6 @@ for name in ("mmaction.models.localizers.drn", "mmaction.models.localizers.drn.d
     module.__path__, module.DRN = [], type("DRN", (), {})
 """
 """What MMAction2's wheel lacks, without which it cannot be imported."""
-
-
-def build(folder: Path) -> None:
-    """Write a data set of real clips, each with bytes of its own: an mp4 may end in boxes that are free."""
-    (folder / "videos").mkdir(parents=True)
-    names = [f"{number:04}.mp4" for number in range(VIDEOS + TESTED)]
-    for number, name in enumerate(names):
-        clip = (CLIPS / SOURCES[number % len(SOURCES)]).read_bytes()
-        (folder / "videos" / name).write_bytes(clip + struct.pack(">I4s", 8 + len(name), b"free") + name.encode())
-    lines = [f"{name} {number % 2}\n" for number, name in enumerate(names)]
-    (folder / "train.txt").write_text("".join(lines[TESTED:]))
-    (folder / "val.txt").write_text("".join(lines[:TESTED]))
 
 
 def a_job(config: str, size: int, dataset: Path) -> dict[str, Any]:
@@ -133,7 +115,7 @@ def measure(config: str, size: int, rounds: int) -> dict[str, Any]:
     """Milliseconds of a step on both sides, round by round, and their ratio."""
     spent: dict[str, list[float]] = {side: [] for side in SIDES}
     with tempfile.TemporaryDirectory() as top:
-        build(Path(top) / "dataset")
+        build(Path(top) / "dataset", VIDEOS + TESTED, TESTED, SOURCES)
         job = a_job(config, size, Path(top) / "dataset")
         for number in range(rounds):
             for side in SIDES[:: 1 if number % 2 else -1]:
@@ -142,39 +124,25 @@ def measure(config: str, size: int, rounds: int) -> dict[str, Any]:
                 seconds = (ours if side == "ours" else stock)(job, folder)
                 spent[side].append(1000 * statistics.mean(seconds))
                 print(f"{side}: {spent[side][-1]:.0f} ms", file=sys.stderr)
-    ratios = sorted(stock / ours for stock, ours in zip(spent["stock"], spent["ours"], strict=True))
     return {
         **{f"{side}MsPerStep": [round(value, 1) for value in spent[side]] for side in SIDES},
-        "oursToStock": round(statistics.median(ratios), 2),
-        "lowest": round(ratios[0], 2),
-        "highest": round(ratios[-1], 2),
+        **compared(spent["stock"], spent["ours"]),
     }
 
 
 def record(rounds: int) -> dict[str, Any]:
     """Measure every config."""
-    load = os.getloadavg()[0]
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "rounds": rounds,
-        "batch": BATCH,
-        "machine": machine(),
-        "versions": {name: version(name) for name in ("mmaction2", "mmengine", "torch")},
-        "loadBefore": load,
-        "models": {name: measure(config, size, rounds) for name, (config, size) in SIZES.items()},
-    }
+    models = {name: measure(config, size, rounds) for name, (config, size) in SIZES.items()}
+    return {"rounds": rounds, "batch": BATCH, "models": models}
 
 
 def main() -> None:
     """Measure; print the figures, and with ``--record`` write them down."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="times that each trains (default: 3)")
-    parser.add_argument("--record", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args()
-    found = json.dumps(record(options.rounds), indent=2)
-    print(found)
-    if options.record:
-        RESULTS.write_text(found + "\n")
+    found = recorded(lambda: record(options.rounds), ("mmaction2", "mmengine", "torch"))
+    tell(found, RECORDS / "training.json", keep=options.record)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 CLIPS = Path(__file__).parent / "data" / "clips"
 
 
-def a_clip(name: str) -> bytes:
+def a_clip(name: str, source: str = "part_0.mp4") -> bytes:
     """A video that plays as a real one does, and has bytes of its own: an mp4 may end in boxes that are free."""
     mark = name.encode()
-    return (CLIPS / "part_0.mp4").read_bytes() + struct.pack(">I4s", 8 + len(mark), b"free") + mark
+    return (CLIPS / source).read_bytes() + struct.pack(">I4s", 8 + len(mark), b"free") + mark

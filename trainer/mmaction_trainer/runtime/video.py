@@ -33,7 +33,6 @@ class Video:
     Args:
         path: its file.
         threads: of decord.
-
     """
 
     def __init__(self, path: str, threads: int = 1) -> None:
